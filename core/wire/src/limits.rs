@@ -1,0 +1,28 @@
+//! The protocol's limits: name, value, unit, source.
+
+/// One event in canonical JSON, with signatures and without `unsigned`, in bytes (ID-11).
+pub const PDU_BYTES: usize = 65_536;
+/// Each of `sender`, `room_id`, `state_key`, `type`, `event_id`, in bytes (ID-12).
+pub const FIELD_BYTES: usize = 255;
+/// Entries of `auth_events` (ID-13).
+pub const AUTH_EVENTS: usize = 10;
+/// Entries of `prev_events` (ID-13).
+pub const PREV_EVENTS: usize = 20;
+/// PDUs in one transaction (ID-14).
+pub const TRANSACTION_PDUS: usize = 50;
+/// EDUs in one transaction (ID-14).
+pub const TRANSACTION_EDUS: usize = 100;
+/// The greatest `depth` and integer in canonical JSON: 2^53 − 1 (CJ-2, ID-15).
+pub const MAX_INT: i64 = 9_007_199_254_740_991;
+/// Levels of arrays and objects in one event and in any other JSON that is read strictly (CJ-9, TM-1); deeper is
+/// refused.
+pub const JSON_DEPTH: usize = 100;
+/// Levels in a body that holds events: deep enough that an event which breaks [`JSON_DEPTH`] is refused alone
+/// (EV-25), shallow enough for the recursion that frees a value.
+pub const BODY_JSON_DEPTH: usize = 500;
+/// The body of one inbound request, in bytes (TM-1; Synapse's limit).
+pub const REQUEST_BYTES: usize = 12_500_000;
+/// The body of one reply to `send_join` or `/state`, in bytes (TM-1).
+pub const STATE_REPLY_BYTES: usize = 500_000_000;
+/// The body of any other reply, in bytes (TM-1).
+pub const REPLY_BYTES: usize = 100_000_000;

@@ -1,0 +1,127 @@
+//! Events of this server: from what they say to hashed and signed.
+
+use super::{Parsed, Pdu, Verified};
+use crate::{
+    error::{Code, Error, Result},
+    hash,
+    id::{EventId, RoomId, ServerName, UserId},
+    json::{Map, Value},
+    redact,
+    sign::{self, KeyPair},
+    version::{EventFormat, RoomVersion},
+};
+use alloc::{
+    format,
+    string::{String, ToString},
+    vec::Vec,
+};
+use core::marker::PhantomData;
+
+/// What a server decides of an event before hashing and signing it. The fields mean what they mean in
+/// [`Event`](super::Event).
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct Draft {
+    /// `None` only for a create event of version 12.
+    pub room_id: Option<RoomId>,
+    pub sender: UserId,
+    pub kind: String,
+    pub state_key: Option<String>,
+    pub content: Map,
+    pub prev_events: Vec<EventId>,
+    pub auth_events: Vec<EventId>,
+    pub depth: i64,
+    pub origin_server_ts: i64,
+    pub redacts: Option<EventId>,
+}
+
+impl Draft {
+    /// Hashes and signs (EV-5, EV-7): a finished event of this server, without `origin` (EV-3) and `unsigned`.
+    /// `server` must be the sender's.
+    ///
+    /// # Errors
+    /// As [`Pdu::from_object`]: roomlet sends nothing that it would refuse (TM-18). [`Code::TooLarge`] also for
+    /// identifiers that receivers reject (ID-12), [`Code::BadParam`] for a sender of another server,
+    /// [`Code::UnknownRoomVersion`] for versions 1 and 2, whose references need the hashes of other events.
+    pub fn sign(
+        self,
+        version: &'static RoomVersion,
+        server: &ServerName,
+        key: &KeyPair,
+    ) -> Result<Pdu<Verified>> {
+        if version.event_format == EventFormat::ServerIds {
+            return Err(Error::new(
+                Code::UnknownRoomVersion,
+                format!("events of room version {} are read, not made, here", version.id),
+            ));
+        }
+        if self.sender.server() != server.as_str() {
+            return Err(Error::new(
+                Code::BadParam,
+                format!("{server} cannot sign an event of {} (EV-14)", self.sender),
+            ));
+        }
+        let mut object = self.into_hashed_object(version);
+        let signature = key.sign(redact::signing_form(&object, version).as_bytes());
+        sign::insert_signature(&mut object, server, key.id(), signature.into());
+        let pdu = Pdu::<Parsed>::from_object(object, version)?;
+        if pdu.oversized_ids {
+            return Err(Error::new(
+                Code::TooLarge,
+                "an identifier of the event has more than 255 bytes (ID-12)",
+            ));
+        }
+        Ok(Pdu(pdu.0, PhantomData))
+    }
+
+    /// The event as another server would sign it, without that signature: to ask the authorization rules whether a
+    /// template would be allowed (FED-30). It must be neither stored nor sent.
+    ///
+    /// # Errors
+    /// As [`Pdu::from_object`].
+    pub fn unsigned(self, version: &'static RoomVersion) -> Result<Pdu<Verified>> {
+        let mut object = self.into_hashed_object(version);
+        object.insert("signatures".to_string(), Map::new().into());
+        let pdu = Pdu::<Parsed>::from_object(object, version)?;
+        Ok(Pdu(pdu.0, PhantomData))
+    }
+
+    fn into_hashed_object(self, version: &RoomVersion) -> Map {
+        let mut object = self.into_object(version);
+        let mut hashes = Map::new();
+        hashes.insert("sha256".to_string(), hash::content_hash(&object).into());
+        object.insert("hashes".to_string(), hashes.into());
+        object
+    }
+
+    fn into_object(self, version: &RoomVersion) -> Map {
+        let mut content = self.content;
+        let mut object = Map::new();
+        let mut put = |key: &str, value: Value| object.insert(key.to_string(), value);
+        if let Some(redacts) = self.redacts {
+            if version.redacts_in_content {
+                content.insert("redacts".to_string(), redacts.as_str().into());
+            } else {
+                put("redacts", redacts.as_str().into());
+            }
+        }
+        if let Some(room_id) = self.room_id {
+            put("room_id", room_id.as_str().into());
+        }
+        if let Some(state_key) = self.state_key {
+            put("state_key", state_key.into());
+        }
+        put("sender", self.sender.as_str().into());
+        put("type", self.kind.into());
+        put("content", content.into());
+        put("prev_events", references(&self.prev_events));
+        put("auth_events", references(&self.auth_events));
+        put("depth", self.depth.into());
+        put("origin_server_ts", self.origin_server_ts.into());
+        object
+    }
+}
+
+fn references(ids: &[EventId]) -> Value {
+    Value::Array(ids.iter().map(|id| id.as_str().into()).collect())
+}

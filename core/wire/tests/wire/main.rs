@@ -1,0 +1,12 @@
+//! Tests of what bytes mean, against vectors, serde_json and properties.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+mod frame;
+mod id;
+mod json;
+mod pdu;
+mod peers;
+mod redact;
+mod signing;
+mod verify;

@@ -1,0 +1,327 @@
+//! Who must have signed an event, and what a wrong hash does to it (EV-5, EV-14 … EV-16, EV-21).
+
+use crate::common::{Ring, key, object, server, version};
+use roomlet_wire::{
+    Code, EventId, Map, Parsed, Pdu, RoomId, UserId, Value, Verified, base64, json, pdu::Draft, sign::KeyPair,
+};
+
+fn draft(kind: &str, state_key: Option<&str>, content: &str) -> Draft {
+    Draft {
+        room_id: Some(RoomId::parse("!r:a.example").unwrap()),
+        sender: UserId::parse("@u:a.example").unwrap(),
+        kind: kind.into(),
+        state_key: state_key.map(Into::into),
+        content: object(content),
+        prev_events: vec![EventId::parse("$a:b").unwrap()],
+        auth_events: vec![],
+        depth: 5,
+        origin_server_ts: 1_700_000_000_000,
+        redacts: None,
+    }
+}
+
+fn one() -> KeyPair {
+    key("ed25519:1", 1)
+}
+
+fn two() -> KeyPair {
+    key("ed25519:2", 2)
+}
+
+fn signed(draft: Draft, id: &str) -> Pdu<Verified> {
+    draft.sign(version(id), &server("a.example"), &one()).unwrap()
+}
+
+fn message() -> Map {
+    signed(draft("m.x", None, r#"{"body":"hi"}"#), "10")
+        .object
+        .clone()
+}
+
+fn parse(object: Map, id: &str) -> Pdu<Parsed> {
+    Pdu::from_object(object, version(id)).unwrap()
+}
+
+/// `object` with `signatures` replaced.
+fn signatures(mut object: Map, signatures: &str) -> Map {
+    object.insert("signatures".into(), json::parse(signatures.as_bytes()).unwrap());
+    object
+}
+
+fn signature_of(pdu: &Map, server: &str, key: &str) -> String {
+    pdu["signatures"]
+        .get(server)
+        .unwrap()
+        .get(key)
+        .unwrap()
+        .as_str()
+        .unwrap()
+        .into()
+}
+
+#[test]
+fn own_events_verify() {
+    for id in ["10", "11", "12", "I.1", "org.matrix.msc1767.10", "3", "8"] {
+        let made = signed(draft("m.x", None, r#"{"body":"hi"}"#), id);
+        let pdu = Pdu::parse(made.to_json().as_bytes(), version(id)).unwrap();
+        assert_eq!(pdu.required_signers(), [server("a.example")]);
+        let verified = pdu.verify(&Ring::default().with("a.example", &one())).unwrap();
+        assert_eq!(verified, made, "version {id}");
+        assert!(!verified.hash_mismatch);
+    }
+}
+
+#[test]
+fn any_flipped_bit_of_the_signature_fails() {
+    let event = message();
+    let ring = Ring::default().with("a.example", &one());
+    let good = base64::decode(&signature_of(&event, "a.example", "ed25519:1")).unwrap();
+    for bit in 0..512 {
+        let mut flipped = good.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        let json = format!(
+            r#"{{"a.example":{{"ed25519:1":"{}"}}}}"#,
+            base64::encode(&flipped)
+        );
+        let error = parse(signatures(event.clone(), &json), "10")
+            .verify(&ring)
+            .unwrap_err();
+        assert_eq!(error.code(), Code::BadSignature, "bit {bit}");
+    }
+}
+
+#[test]
+fn missing_empty_and_unusable_signatures_fail() {
+    let ring = Ring::default()
+        .with("a.example", &one())
+        .expired("a.example", "ed25519:old");
+    for (json, code) in [
+        ("{}", Code::MissingSignature),
+        (r#"{"b.example":{"ed25519:1":"AAAA"}}"#, Code::MissingSignature),
+        (r#"{"a.example":{}}"#, Code::MissingSignature),
+        (r#"{"a.example":[]}"#, Code::MissingSignature),
+        (r#"{"a.example":{"rsa:1":"AAAA"}}"#, Code::MissingSignature),
+        (
+            r#"{"a.example":{"ed25519:":"AAAA","nonsense":"AAAA"}}"#,
+            Code::MissingSignature,
+        ),
+        (r#"{"a.example":{"ed25519:unknown":"AAAA"}}"#, Code::UnknownKey),
+        (r#"{"a.example":{"ed25519:old":"AAAA"}}"#, Code::ExpiredKey),
+        (r#"{"a.example":{"ed25519:1":"AAAA"}}"#, Code::BadSignature),
+        (r#"{"a.example":{"ed25519:1":null}}"#, Code::BadSignature),
+        (r#"{"a.example":{"ed25519:1":""}}"#, Code::BadSignature),
+    ] {
+        let error = parse(signatures(message(), json), "10")
+            .verify(&ring)
+            .unwrap_err();
+        assert_eq!(error.code(), code, "{json}");
+    }
+}
+
+#[test]
+fn every_usable_signature_must_verify_and_unusable_ones_do_not_matter() {
+    let event = message();
+    let good = signature_of(&event, "a.example", "ed25519:1");
+    let ring = || {
+        Ring::default()
+            .with("a.example", &one())
+            .with("a.example", &two())
+    };
+    let other_bad = format!(r#"{{"a.example":{{"ed25519:1":"{good}","ed25519:2":"{good}"}}}}"#);
+    let error = parse(signatures(event.clone(), &other_bad), "10")
+        .verify(&ring())
+        .unwrap_err();
+    assert_eq!(error.code(), Code::BadSignature);
+    let others_unusable = format!(
+        r#"{{"a.example":{{"ed25519:1":"{good}","ed25519:9":"x","ed25519:old":"x","rsa:1":"x"}},"c.example":{{"ed25519:1":"x"}}}}"#
+    );
+    let ring = ring().expired("a.example", "ed25519:old");
+    assert!(
+        parse(signatures(event.clone(), &others_unusable), "10")
+            .verify(&ring)
+            .is_ok()
+    );
+    let padded = format!(r#"{{"a.example":{{"ed25519:1":"{good}=="}}}}"#);
+    assert!(parse(signatures(event, &padded), "10").verify(&ring).is_ok());
+}
+
+#[test]
+fn changed_content_is_redacted_and_changed_frame_fails() {
+    let ring = Ring::default().with("a.example", &one());
+    let made = signed(
+        draft(
+            "m.room.member",
+            Some("@u:a.example"),
+            r#"{"membership":"join","displayname":"U"}"#,
+        ),
+        "10",
+    );
+    let mut changed = made.object.clone();
+    let content = object(r#"{"membership":"join","displayname":"V"}"#);
+    changed.insert("content".into(), content.into());
+    changed.insert("extra".into(), Value::Int(1));
+    let verified = parse(changed, "10").verify(&ring).unwrap();
+    assert!(verified.hash_mismatch);
+    assert_eq!(verified.id, made.id);
+    assert_eq!(verified.content(), &object(r#"{"membership":"join"}"#));
+    assert!(!verified.object.contains_key("extra"));
+    assert_eq!(verified.object, made.redacted().object);
+
+    let mut changed = made.object.clone();
+    changed.insert("depth".into(), Value::Int(6));
+    assert_eq!(
+        parse(changed, "10").verify(&ring).unwrap_err().code(),
+        Code::BadSignature
+    );
+    let mut changed = made.object.clone();
+    changed.insert("content".into(), object(r#"{"membership":"ban"}"#).into());
+    assert_eq!(
+        parse(changed, "10").verify(&ring).unwrap_err().code(),
+        Code::BadSignature
+    );
+}
+
+#[test]
+fn a_hash_of_wrong_form_counts_as_mismatch() {
+    let mut event = message();
+    event.insert("hashes".into(), object(r#"{"sha256":"???","md5":"x"}"#).into());
+    let mut unsigned = parse(event, "10").object.clone();
+    unsigned.remove("signatures");
+    let mut form = roomlet_wire::redact::redact(&unsigned, version("10"));
+    roomlet_wire::sign::sign_json(&mut form, &server("a.example"), &one());
+    unsigned.insert("signatures".into(), form["signatures"].clone());
+    let verified = parse(unsigned, "10")
+        .verify(&Ring::default().with("a.example", &one()))
+        .unwrap();
+    assert!(verified.hash_mismatch && verified.content().is_empty());
+}
+
+#[test]
+fn restricted_join_needs_the_authorising_server_from_version_8_on() {
+    let content = r#"{"membership":"join","join_authorised_via_users_server":"@w:b.example"}"#;
+    let join = |id| signed(draft("m.room.member", Some("@u:a.example"), content), id);
+    let ring = || {
+        Ring::default()
+            .with("a.example", &one())
+            .with("b.example", &two())
+    };
+    for id in ["8", "9", "10", "11", "I.1"] {
+        let half = parse(join(id).object.clone(), id);
+        assert_eq!(
+            half.required_signers(),
+            [server("a.example"), server("b.example")]
+        );
+        assert_eq!(
+            half.verify(&ring()).unwrap_err().code(),
+            Code::MissingSignature,
+            "version {id}"
+        );
+        let whole = join(id).countersigned(&server("b.example"), &two());
+        assert_eq!(parse(whole.object.clone(), id).verify(&ring()), Ok(whole));
+    }
+    assert_eq!(
+        parse(join("7").object.clone(), "7").required_signers(),
+        [server("a.example")]
+    );
+    // The rule is for joins only.
+    let leave = content.replace("\"join\"", "\"leave\"");
+    let leave = signed(draft("m.room.member", Some("@u:a.example"), &leave), "10");
+    assert_eq!(
+        parse(leave.object.clone(), "10").required_signers(),
+        [server("a.example")]
+    );
+    for odd in [r#""b.example""#, "1", "null", r#""""#] {
+        let content = content.replace(r#""@w:b.example""#, odd);
+        let draft = draft("m.room.member", Some("@u:a.example"), &content);
+        let refused = draft
+            .sign(version("10"), &server("a.example"), &one())
+            .unwrap_err();
+        assert_eq!(refused.code(), Code::BadId, "{odd}");
+    }
+}
+
+#[test]
+fn third_party_invite_frees_the_senders_server_from_signing() {
+    let with = |membership: &str| {
+        let content = format!(r#"{{"membership":"{membership}","third_party_invite":{{"signed":{{}}}}}}"#);
+        signatures(
+            signed(draft("m.room.member", Some("@v:b.example"), &content), "10")
+                .object
+                .clone(),
+            "{}",
+        )
+    };
+    let invite = parse(with("invite"), "10");
+    assert_eq!(invite.required_signers(), []);
+    assert!(invite.verify(&Ring::default()).is_ok());
+    for other in ["join", "leave", "ban", "knock"] {
+        let error = parse(with(other), "10").verify(&Ring::default()).unwrap_err();
+        assert_eq!(error.code(), Code::MissingSignature, "{other}");
+    }
+    let elsewhere = signed(
+        draft("m.x", None, r#"{"membership":"invite","third_party_invite":{}}"#),
+        "10",
+    );
+    assert_eq!(
+        parse(elsewhere.object.clone(), "10").required_signers(),
+        [server("a.example")]
+    );
+}
+
+#[test]
+fn third_party_invite_with_a_wrong_hash_needs_the_senders_server() {
+    let content = r#"{"membership":"invite","third_party_invite":{"signed":{}}}"#;
+    let made = signed(draft("m.room.member", Some("@v:b.example"), content), "10");
+    let mut changed = made.object.clone();
+    changed.insert("extra".into(), Value::Int(1));
+    let ring = Ring::default().with("a.example", &one());
+    let forged = parse(signatures(changed.clone(), "{}"), "10");
+    assert_eq!(forged.verify(&ring).unwrap_err().code(), Code::MissingSignature);
+    let verified = parse(changed, "10").verify(&ring).unwrap();
+    assert!(verified.hash_mismatch && !verified.content().contains_key("third_party_invite"));
+    // Version 11 keeps what it needs of the third-party invite, so the redacted form is one still.
+    let made = signed(draft("m.room.member", Some("@v:b.example"), content), "11");
+    let mut changed = signatures(made.object.clone(), "{}");
+    changed.insert("extra".into(), Value::Int(1));
+    assert!(parse(changed, "11").verify(&ring).unwrap().hash_mismatch);
+}
+
+#[test]
+fn the_invitees_signature_is_taken_over_only_if_it_verifies() {
+    let invite = signed(
+        draft(
+            "m.room.member",
+            Some("@v:b.example"),
+            r#"{"membership":"invite"}"#,
+        ),
+        "10",
+    );
+    let (b, ring) = (server("b.example"), Ring::default().with("b.example", &two()));
+    let answer = invite.countersigned(&b, &two());
+    let mut returned = answer.object.clone();
+    returned.insert("extra".into(), Value::Int(1));
+    let both = invite.with_signatures_from(&returned, &b, &ring).unwrap();
+    assert_eq!(both.object, answer.object);
+
+    let code = |other: &Map| invite.with_signatures_from(other, &b, &ring).unwrap_err().code();
+    assert_eq!(code(&invite.object), Code::MissingSignature);
+    let of_another_event = signed(draft("m.x", None, "{}"), "10").countersigned(&b, &two());
+    assert_eq!(code(&of_another_event.object), Code::BadSignature);
+    assert_eq!(code(&invite.countersigned(&b, &one()).object), Code::UnknownKey);
+}
+
+#[test]
+fn redaction_keeps_id_and_signatures() {
+    let made = signed(draft("m.x", None, r#"{"body":"hi"}"#), "I.1");
+    let redacted = made.redacted();
+    assert_eq!(redacted.id, made.id);
+    assert!(redacted.content().is_empty());
+    assert_eq!(redacted.object["signatures"], made.object["signatures"]);
+    // Served redacted, it verifies elsewhere, as redacted.
+    let elsewhere = Pdu::parse(redacted.to_json().as_bytes(), version("I.1")).unwrap();
+    let verified = elsewhere
+        .verify(&Ring::default().with("a.example", &one()))
+        .unwrap();
+    assert!(verified.hash_mismatch);
+    assert_eq!(verified, redacted);
+}
