@@ -1,0 +1,205 @@
+//! Random histories: the state that branches resolve to does not depend on how they came here (SR-14, EC-7).
+
+#![allow(clippy::unwrap_used, reason = "a helper of tests fails them")]
+
+mod support;
+
+use roomlet_room::{Node, Slots, Source, StateMap, resolve::resolve};
+use roomlet_wire::{EventId, EventNum, Result, RoomVersion};
+use std::{collections::BTreeMap, sync::Arc};
+use support::{Branch, Spec, World, member, state_event};
+
+/// The same numbers on each run.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % limit
+    }
+
+    fn pick<'a>(&mut self, list: &[&'a str]) -> &'a str {
+        list[self.below(list.len())]
+    }
+
+    fn shuffle<T>(&mut self, list: &mut [T]) {
+        for i in (1..list.len()).rev() {
+            list.swap(i, self.below(i + 1));
+        }
+    }
+}
+
+const USERS: [&str; 5] = ["@creator:a", "@admin:b", "@mod:a", "@alice:b", "@bob:c"];
+
+/// Something that a user might do, allowed or not. Timestamps clash often.
+fn deed(random: &mut Random) -> Spec {
+    let (sender, target) = (random.pick(&USERS), random.pick(&USERS));
+    let level = random.pick(&["0", "20", "50", "100"]);
+    let spec = match random.below(10) {
+        0 | 1 => member(sender, target, random.pick(&["ban", "leave", "invite"])),
+        2 | 3 => member(sender, sender, random.pick(&["join", "join", "leave", "knock"])),
+        4 | 5 => {
+            let users = format!(
+                r#"{{"users":{{"@creator:a":100,"@admin:b":100,"@mod:a":50,"{target}":{level}}},"kick":{}}}"#,
+                random.pick(&["20", "50"])
+            );
+            state_event(sender, "m.room.power_levels", "", &users)
+        }
+        6 => {
+            let rule = random.pick(&["public", "invite", "knock"]);
+            state_event(
+                sender,
+                "m.room.join_rules",
+                "",
+                &format!(r#"{{"join_rule":"{rule}"}}"#),
+            )
+        }
+        _ => state_event(sender, random.pick(&["m.room.topic", "m.room.name"]), "", "{}"),
+    };
+    spec.at(2000 + random.below(6) as i64)
+}
+
+/// A room that forks and merges at random; the ends of its branches.
+fn history(version: &str, seed: u64) -> (World, Vec<Branch>) {
+    let mut random = Random(seed);
+    let (mut world, base) = World::room(
+        version,
+        r#"{"@creator:a":100,"@admin:b":100,"@mod:a":50}"#,
+        "public",
+    );
+    let mut base = base;
+    for user in &USERS[1..4] {
+        world.send(&mut base, member(user, user, "join"));
+    }
+    let mut branches = vec![base.clone(), base.clone(), base];
+    for _ in 0..45 {
+        let i = random.below(branches.len());
+        let mut branch = branches[i].clone();
+        if random.below(12) == 0 {
+            let other = &branches[random.below(3)];
+            let sets = [branch.state.clone(), other.state.clone()];
+            branch.state = resolve(world.version, &sets, &world, &world.slots).unwrap();
+        }
+        let spec = deed(&mut random);
+        if world.verdict(&branch, spec.clone()) == "allow" {
+            world.send(&mut branch, spec);
+            branches[i] = branch;
+        }
+    }
+    (world, branches)
+}
+
+/// The same events on another server: they came in another order, so that all numbers are others.
+struct Elsewhere {
+    slots: Slots,
+    nodes: Vec<Arc<Node>>,
+    nums: BTreeMap<EventId, EventNum>,
+}
+
+impl Source for Elsewhere {
+    fn node(&self, num: EventNum) -> Result<Arc<Node>> {
+        Ok(self.nodes[num.0 as usize].clone())
+    }
+}
+
+impl Elsewhere {
+    fn new(world: &World, random: &mut Random) -> Self {
+        let mut there = Self {
+            slots: Slots::new(),
+            nodes: Vec::new(),
+            nums: BTreeMap::new(),
+        };
+        let mut waiting: Vec<&Arc<Node>> = world.nodes.iter().collect();
+        while !waiting.is_empty() {
+            random.shuffle(&mut waiting);
+            let known = |node: &Node| {
+                node.auth
+                    .iter()
+                    .all(|num| there.nums.contains_key(&world.id(*num)))
+            };
+            let next = waiting.iter().position(|node| known(node)).unwrap();
+            let node = waiting.remove(next);
+            let num = EventNum(there.nodes.len() as u32);
+            let auth = node.auth.iter().map(|num| there.nums[&world.id(*num)]).collect();
+            let slot = node
+                .pdu
+                .state_key
+                .as_deref()
+                .map(|key| there.slots.intern(&node.pdu.kind, key));
+            there.nums.insert(node.pdu.id.clone(), num);
+            there.nodes.push(Arc::new(
+                Node::new(num, node.pdu.clone(), slot, auth, false).unwrap(),
+            ));
+        }
+        there
+    }
+
+    fn state(&self, world: &World, state: &StateMap) -> StateMap {
+        let here = |num: EventNum| self.nums[&world.id(num)];
+        state
+            .iter()
+            .map(|(_, num)| (self.nodes[here(num).0 as usize].slot.unwrap(), here(num)))
+            .collect()
+    }
+}
+
+fn ids(version: &'static RoomVersion, sets: &[StateMap], source: &dyn Source, slots: &Slots) -> Vec<EventId> {
+    let state = resolve(version, sets, source, slots).unwrap();
+    let mut ids: Vec<EventId> = state
+        .iter()
+        .map(|(_, num)| source.node(num).unwrap().pdu.id.clone())
+        .collect();
+    ids.sort();
+    ids
+}
+
+#[test]
+fn the_resolved_state_depends_on_neither_arrival_nor_numbering() {
+    let mut conflicts = 0;
+    for version in ["10", "11", "12", "I.1"] {
+        for seed in 0..40 {
+            let (world, branches) = history(version, seed);
+            let mut random = Random(seed ^ 0xABCD);
+            let sets: Vec<StateMap> = branches.iter().map(|branch| branch.state.clone()).collect();
+            let expected = ids(world.version, &sets, &world, &world.slots);
+            for _ in 0..3 {
+                let there = Elsewhere::new(&world, &mut random);
+                let mut sets: Vec<StateMap> = sets.iter().map(|set| there.state(&world, set)).collect();
+                random.shuffle(&mut sets);
+                assert_eq!(
+                    ids(world.version, &sets, &there, &there.slots),
+                    expected,
+                    "{version}, seed {seed}"
+                );
+            }
+            conflicts += usize::from(sets[0] != sets[1] && sets[1] != sets[2]);
+        }
+    }
+    assert!(conflicts > 120, "too few histories have conflicts: {conflicts}");
+}
+
+#[test]
+fn what_all_branches_agree_on_stays() {
+    for version in ["10", "12", "I.1"] {
+        for seed in 100..130 {
+            let (world, branches) = history(version, seed);
+            let sets: Vec<StateMap> = branches.iter().map(|branch| branch.state.clone()).collect();
+            let state = resolve(world.version, &sets, &world, &world.slots).unwrap();
+            for (slot, event) in &sets[0] {
+                if sets.iter().all(|set| set.get(slot) == Some(event)) {
+                    assert_eq!(state.get(slot), Some(event), "{version}, seed {seed}");
+                }
+            }
+            for (slot, event) in &state {
+                assert_eq!(
+                    world.nodes[event.0 as usize].slot,
+                    Some(slot),
+                    "{version}, seed {seed}"
+                );
+            }
+        }
+    }
+}
