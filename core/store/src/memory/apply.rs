@@ -1,0 +1,256 @@
+//! Applying a commit in memory.
+
+use super::{Data, RoomData};
+use crate::invite;
+use crate::model::*;
+use roomlet_wire::{Code, Error, EventId, EventNum, Result, RoomId, RoomNum, StreamPos};
+use std::collections::{BTreeMap, BTreeSet};
+
+impl Data {
+    /// Applies `commit` whole, or not at all.
+    pub(super) fn commit(&mut self, commit: Commit) -> Result<StreamPos> {
+        self.check_numbers(&commit)?;
+        for write in commit.writes {
+            self.apply(write);
+        }
+        Ok(self.last_update)
+    }
+
+    /// The only way for a commit to fail: a number or id that stands for something else already.
+    fn check_numbers(&self, commit: &Commit) -> Result<()> {
+        let mut rooms = Bijection::<RoomNum, &RoomId>::default();
+        let mut events = Bijection::<(RoomNum, EventNum), (RoomNum, &EventId)>::default();
+        for write in &commit.writes {
+            match write {
+                Write::Room(record) => {
+                    let id_held = self.rooms.get(&record.num).and_then(|room| room.record.as_ref());
+                    let num_held = self.room_nums.get(&record.id).copied();
+                    if !rooms.agrees(record.num, &record.id, id_held.map(|held| &held.id), num_held) {
+                        return Err(reused(&record.id, record.num.0));
+                    }
+                }
+                Write::Event { room, row } => {
+                    let data = self.rooms.get(room);
+                    let held = data.and_then(|data| data.events.get(&row.num));
+                    let num_held = data.and_then(|data| data.event_nums.get(&row.id));
+                    if !events.agrees(
+                        (*room, row.num),
+                        (*room, &row.id),
+                        held.map(|held| (*room, &held.id)),
+                        num_held.map(|num| (*room, *num)),
+                    ) {
+                        return Err(reused(&row.id, row.num.0));
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, write: Write) {
+        match write {
+            Write::Room(record) => {
+                let num = record.num;
+                self.room_nums.insert(record.id.clone(), num);
+                self.room(num).record = Some(record);
+            }
+            Write::Slot {
+                room,
+                slot,
+                kind,
+                state_key,
+            } => {
+                self.room(room).slots.insert(slot, (kind, state_key));
+            }
+            Write::State { room, row } => {
+                self.room(room).states.insert(row.num, row);
+            }
+            Write::Event { room, row } => self.room(room).insert_event(row),
+            Write::MissingPrev { room, missing, child } => {
+                self.room(room).missing_prevs.insert((missing, child));
+            }
+            Write::FoundPrev { room, missing } => {
+                self.room(room).missing_prevs.retain(|(id, _)| *id != missing);
+            }
+            Write::Redaction { room, target, by } => {
+                self.room(room).redactions.insert((target, by));
+            }
+            Write::Member {
+                room,
+                user,
+                membership: Some(held),
+            } => {
+                self.room(room).members.insert(user, held);
+            }
+            Write::Member {
+                room,
+                user,
+                membership: None,
+            } => {
+                self.room(room).members.remove(&user);
+            }
+            Write::Invite(row) => {
+                let membership = invite::membership(&row);
+                self.invites
+                    .insert((row.user.clone(), row.room.clone()), (row, membership));
+            }
+            Write::DropInvite { user, room } => {
+                self.invites.remove(&(user, room));
+            }
+            Write::Update(update) => {
+                self.last_update.0 += 1;
+                self.updates.insert(self.last_update, update);
+            }
+            Write::TrimUpdates(up_to) => self.updates.retain(|pos, _| *pos > up_to),
+            Write::Account(user) => {
+                self.accounts.insert(user);
+            }
+            Write::ClientTxn { user, txn_id, result } => {
+                self.client_txns.entry((user, txn_id)).or_insert(result);
+            }
+            Write::TxnReply {
+                origin,
+                txn_id,
+                body,
+                now,
+            } => {
+                self.txn_replies.insert((origin, txn_id), (body, now));
+            }
+            Write::TrimTxnReplies(before) => self.txn_replies.retain(|_, (_, at)| *at >= before),
+            Write::Stage(pdu) => self.stage(pdu),
+            Write::Unstage { room, event } => {
+                self.staged
+                    .retain(|_, pdu| pdu.room != room || pdu.event != event);
+            }
+            Write::Outbox { destination, item } => {
+                self.last_outbox += 1;
+                self.outbox
+                    .entry(destination)
+                    .or_default()
+                    .insert(self.last_outbox, item);
+            }
+            Write::OutboxDone { destination, up_to } => {
+                if let Some(rows) = self.outbox.get_mut(&destination) {
+                    rows.retain(|seq, _| *seq > up_to);
+                    if rows.is_empty() {
+                        self.outbox.remove(&destination);
+                    }
+                }
+            }
+            Write::OutboxCollapse { destination } => {
+                if let Some(rows) = self.outbox.get_mut(&destination) {
+                    collapse(rows);
+                }
+            }
+            Write::Destination { destination, row } => {
+                self.destinations.insert(destination, row);
+            }
+            Write::Key(row) => self.key(row),
+            Write::OwnKey(key) => {
+                self.own_keys.insert(key.id.clone(), key);
+            }
+            Write::Meta { name, value } => {
+                self.meta.insert(name, value);
+            }
+        }
+    }
+
+    fn room(&mut self, room: RoomNum) -> &mut RoomData {
+        self.rooms.entry(room).or_default()
+    }
+
+    /// A PDU that comes again keeps its place and takes the newer origin: that server has just shown to be up.
+    fn stage(&mut self, pdu: StagedPdu) {
+        match self
+            .staged
+            .values_mut()
+            .find(|held| held.room == pdu.room && held.event == pdu.event)
+        {
+            Some(held) => *held = pdu,
+            None => {
+                self.last_staged += 1;
+                self.staged.insert(self.last_staged, pdu);
+            }
+        }
+    }
+
+    /// FED-17: a known id keeps its key; validity grows only by a row with that same key.
+    fn key(&mut self, row: KeyRow) {
+        let held = self
+            .keys
+            .entry((row.server.clone(), row.id.clone()))
+            .or_insert_with(|| row.clone());
+        if held.key == row.key {
+            held.valid_until = held.valid_until.max(row.valid_until);
+            held.expired_at = row.expired_at.or(held.expired_at);
+        }
+    }
+}
+
+impl RoomData {
+    fn insert_event(&mut self, row: EventRow) {
+        let seen = !(row.flags.outlier || row.flags.rejected || row.flags.soft_failed);
+        let pos = TimelinePos {
+            depth: row.depth,
+            num: row.num,
+        };
+        if let Some(old) = self.events.get(&row.num) {
+            self.timeline.remove(&TimelinePos {
+                depth: old.depth,
+                num: old.num,
+            });
+        }
+        if seen {
+            self.timeline.insert(pos);
+        }
+        self.event_nums.insert(row.id.clone(), row.num);
+        self.events.insert(row.num, row);
+    }
+}
+
+/// Keeps the newest PDU of each room, and every EDU.
+fn collapse(rows: &mut BTreeMap<u64, OutboxItem>) {
+    let mut newer = BTreeSet::new();
+    let mut superseded = Vec::new();
+    for (seq, item) in rows.iter().rev() {
+        if let OutboxItem::Pdu { room, .. } = item
+            && !newer.insert(*room)
+        {
+            superseded.push(*seq);
+        }
+    }
+    for seq in superseded {
+        rows.remove(&seq);
+    }
+}
+
+/// The pairs of number and id that one commit brings.
+struct Bijection<N, I> {
+    ids: BTreeMap<N, I>,
+    nums: BTreeMap<I, N>,
+}
+
+impl<N, I> Default for Bijection<N, I> {
+    fn default() -> Self {
+        Self {
+            ids: BTreeMap::new(),
+            nums: BTreeMap::new(),
+        }
+    }
+}
+
+impl<N: Ord + Copy, I: Ord + Copy> Bijection<N, I> {
+    /// Adds a pair; whether it agrees with those added before and with what is `held` under number and id.
+    fn agrees(&mut self, num: N, id: I, id_held: Option<I>, num_held: Option<N>) -> bool {
+        *self.ids.entry(num).or_insert(id_held.unwrap_or(id)) == id
+            && *self.nums.entry(id).or_insert(num_held.unwrap_or(num)) == num
+    }
+}
+
+fn reused(id: &str, num: u32) -> Error {
+    Error::new(
+        Code::Store,
+        format!("memory: {id} cannot have number {num}: one of the two is taken"),
+    )
+}

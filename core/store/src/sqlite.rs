@@ -1,0 +1,201 @@
+//! The store in one SQLite file: the embedded default.
+//!
+//! One connection writes, on a thread of its own, and a few read. The file is in WAL mode, so that readers never
+//! wait for the writer, and `synchronous` is `FULL`: a commit is on the disk when it returns.
+
+mod codec;
+mod commit;
+mod fault;
+mod lock;
+mod migrate;
+mod read;
+mod row;
+mod schema;
+mod writer;
+
+use fault::Fault;
+use lock::Lock;
+use read::Readers;
+use roomlet_wire::{Code, Error, Result, StreamPos};
+use rusqlite::{Connection, OpenFlags};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use writer::{Committer, Writer};
+
+use crate::model::Commit;
+
+/// Bytes of a page of the file.
+const PAGE_BYTES: u64 = 4096;
+/// Distinct statements per connection are fewer than this, so each is compiled once.
+const CACHED_STATEMENTS: usize = 80;
+/// Another process with a lock is a foreign tool (a backup, a shell): it gets this long to finish.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How to open a [`SqliteStore`].
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct SqliteOptions {
+    /// Commits run on the thread that calls, one after the other, instead of on a writer thread: each pays its own
+    /// sync, and the order of things is that of the calls. For simulations that must repeat exactly.
+    pub inline: bool,
+    /// The most that the file may grow to, in bytes, rounded down to pages of 4096; `None`: what the disk has.
+    /// See [`SqliteStore::set_max_bytes`].
+    pub max_bytes: Option<u64>,
+}
+
+/// What a [`SqliteStore`] did since it was opened.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct SqliteStats {
+    /// Commits that became durable.
+    pub commits: u64,
+    /// Transactions of SQLite in which they did; each syncs the disk once.
+    pub transactions: u64,
+}
+
+/// What the writer and its owner share.
+#[derive(Debug)]
+struct Shared {
+    path: PathBuf,
+    /// Bytes; `u64::MAX` for no limit.
+    max_bytes: AtomicU64,
+    commits: AtomicU64,
+    transactions: AtomicU64,
+}
+
+/// A [`Store`](crate::Store) in one file (and, while it is open, `-wal`, `-shm` and `.lock` files beside it).
+///
+/// Owned by one value at a time, in all processes. Any method from any thread. Dropping it is [`close`](Self::close).
+#[derive(Debug)]
+pub struct SqliteStore {
+    shared: Arc<Shared>,
+    committer: Committer,
+    readers: Readers,
+    lock: Mutex<Option<Lock>>,
+}
+
+impl SqliteStore {
+    /// Opens the store at `path`; makes it if there is no file or an empty one. The folder must be there.
+    ///
+    /// # Errors
+    /// [`Code::StoreLocked`] at once if another value, in this process or another, has it open;
+    /// [`Code::StoreDamaged`] if the file is damaged or is no store of roomlet; [`Code::StoreNewer`] if a newer
+    /// version of roomlet wrote it; [`Code::StoreFull`], [`Code::Store`]. The file is unchanged then.
+    pub fn open(path: impl AsRef<Path>, options: SqliteOptions) -> Result<Self> {
+        // One file, one lock: whatever link or relative path it was reached by.
+        let path = path
+            .as_ref()
+            .canonicalize()
+            .unwrap_or_else(|_| path.as_ref().to_owned());
+        let lock = Lock::acquire(&path)?;
+        let at = |fault: Fault| fault.at(&path, "open");
+        let mut connection = connect(&path).map_err(at)?;
+        migrate::migrate(&mut connection).map_err(at)?;
+        let readers = Readers::open(&path).map_err(at)?;
+        let shared = Arc::new(Shared {
+            path: path.clone(),
+            max_bytes: AtomicU64::new(options.max_bytes.unwrap_or(u64::MAX)),
+            commits: AtomicU64::new(0),
+            transactions: AtomicU64::new(0),
+        });
+        let writer = Writer::new(connection, shared.clone()).map_err(at)?;
+        let committer = if options.inline {
+            Committer::inline(writer)
+        } else {
+            Committer::thread(writer)?
+        };
+        Ok(Self {
+            shared,
+            committer,
+            readers,
+            lock: Mutex::new(Some(lock)),
+        })
+    }
+
+    /// Finishes the commits that wait, moves the WAL into the file and lets go of it; later calls fail with
+    /// [`Code::Closed`]. Blocks until done. Closing again does nothing.
+    pub fn close(&self) {
+        self.committer.close();
+        self.readers.close();
+        // Last, for now another owner may come.
+        drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+
+    /// Reads the whole file and checks its structure, indexes included. Takes time in proportion to its size, so
+    /// opening does not do it; damage that a read meets is reported by that read.
+    ///
+    /// # Errors
+    /// [`Code::StoreDamaged`], with the first finding of SQLite; [`Code::Store`], [`Code::Closed`].
+    pub fn check(&self) -> Result<()> {
+        self.read("check", |connection| {
+            let finding: String = connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
+            if finding == "ok" {
+                Ok(())
+            } else {
+                Err(Fault::Damaged(finding))
+            }
+        })
+    }
+
+    /// Limits the file's growth from the next transaction on, as [`SqliteOptions::max_bytes`] does. A limit below
+    /// its present size stops growth, and a commit that needs a page more fails with [`Code::StoreFull`], as on a
+    /// full disk.
+    pub fn set_max_bytes(&self, max_bytes: Option<u64>) {
+        self.shared
+            .max_bytes
+            .store(max_bytes.unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// What it did since it was opened.
+    #[must_use]
+    pub fn stats(&self) -> SqliteStats {
+        SqliteStats {
+            commits: self.shared.commits.load(Ordering::Relaxed),
+            transactions: self.shared.transactions.load(Ordering::Relaxed),
+        }
+    }
+
+    async fn write(&self, commit: Commit) -> Result<StreamPos> {
+        self.committer
+            .commit(commit)
+            .await
+            .unwrap_or_else(|| Err(self.closed("commit")))
+    }
+
+    /// Runs `read` on a connection that sees every commit that returned.
+    fn read<T>(&self, operation: &str, read: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T> {
+        let result = self.readers.with(read).ok_or_else(|| self.closed(operation))?;
+        result.map_err(|fault| fault.at(&self.shared.path, operation))
+    }
+
+    fn closed(&self, operation: &str) -> Error {
+        Error::new(
+            Code::Closed,
+            format!(
+                "store {}: {operation}: the store was closed",
+                self.shared.path.display()
+            ),
+        )
+    }
+}
+
+impl Drop for SqliteStore {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// A connection to the file at `path`, set up as all of them are. Writes nothing.
+fn connect(path: &Path) -> Result<Connection, Fault> {
+    // Each connection is used by one thread at a time, so SQLite needs no mutex of its own.
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", false)?;
+    // A phone may have no folder for temporary files.
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    Ok(connection)
+}

@@ -1,0 +1,55 @@
+//! Exclusive ownership of a store's file.
+
+use roomlet_wire::{Code, Error, Result};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+/// An exclusive lock of the operating system on the file `<store>.lock`, held while this lives; it ends with the
+/// process, however that ends. The file stays: deleting it would let a second owner lock a new one.
+///
+/// Not on the store's file itself: closing any descriptor of that file would drop SQLite's own POSIX locks.
+#[derive(Debug)]
+pub(super) struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// # Errors
+    /// [`Code::StoreLocked`] if it is held already, in this process or another; [`Code::StoreFull`],
+    /// [`Code::Store`].
+    pub(super) fn acquire(store: &Path) -> Result<Self> {
+        let path = lock_path(store);
+        let failed = |error: std::io::Error| {
+            let code = if error.kind() == ErrorKind::StorageFull {
+                Code::StoreFull
+            } else {
+                Code::Store
+            };
+            Error::new(
+                code,
+                format!("store {}: lock {}: {error}", store.display(), path.display()),
+            )
+        };
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { _file: file }),
+            Err(TryLockError::WouldBlock) => {
+                let about = format!("store {}: open: another owner has it open", store.display());
+                Err(Error::new(Code::StoreLocked, about))
+            }
+            Err(TryLockError::Error(error)) => Err(failed(error)),
+        }
+    }
+}
+
+fn lock_path(store: &Path) -> PathBuf {
+    let mut path = store.as_os_str().to_owned();
+    path.push(".lock");
+    path.into()
+}

@@ -1,0 +1,183 @@
+//! The one connection that writes, and the ways to it.
+
+use super::commit::{self, Counters};
+use super::fault::Fault;
+use super::{PAGE_BYTES, Shared};
+use crate::model::Commit;
+use roomlet_wire::{Code, Error, Result, StreamPos};
+use rusqlite::{Connection, TransactionBehavior};
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use tokio::sync::oneshot;
+
+/// Commits that share one transaction at most: it bounds how long the first of them waits.
+const BATCH: usize = 256;
+
+/// The connection that writes.
+#[derive(Debug)]
+pub(super) struct Writer {
+    connection: Connection,
+    shared: Arc<Shared>,
+    counters: Counters,
+    /// The limit that the connection has now, in pages.
+    max_pages: u64,
+}
+
+impl Writer {
+    pub(super) fn new(connection: Connection, shared: Arc<Shared>) -> Result<Self, Fault> {
+        let counters = Counters::load(&connection)?;
+        Ok(Self {
+            connection,
+            shared,
+            counters,
+            max_pages: UNLIMITED_PAGES,
+        })
+    }
+
+    /// Makes each of `batch` durable or fails it, in order. All of them share one sync, unless one fails: then
+    /// each gets a transaction of its own, so that none falls with another.
+    fn run<'a>(&mut self, batch: impl Iterator<Item = &'a Commit> + Clone) -> Vec<Result<StreamPos>> {
+        let together = match self.transact(batch.clone()) {
+            Ok(positions) => return positions.into_iter().map(Ok).collect(),
+            Err(fault) => fault,
+        };
+        if batch.clone().nth(1).is_none() {
+            return vec![Err(together.at(&self.shared.path, "commit"))];
+        }
+        batch
+            .map(|alone| match self.transact([alone].into_iter()) {
+                Ok(positions) => Ok(positions.first().copied().unwrap_or(self.counters.update)),
+                Err(fault) => Err(fault.at(&self.shared.path, "commit")),
+            })
+            .collect()
+    }
+
+    /// Applies `batch` in one transaction, whole or not at all; the position after each commit.
+    fn transact<'a>(&mut self, batch: impl Iterator<Item = &'a Commit>) -> Result<Vec<StreamPos>, Fault> {
+        self.limit()?;
+        let mut counters = self.counters;
+        let mut positions = Vec::new();
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        for commit in batch {
+            commit::apply(&transaction, &mut counters, commit)?;
+            positions.push(counters.update);
+        }
+        if counters != self.counters {
+            counters.save(&transaction)?;
+        }
+        transaction.commit()?;
+        self.counters = counters;
+        self.shared.transactions.fetch_add(1, Ordering::Relaxed);
+        self.shared
+            .commits
+            .fetch_add(positions.len() as u64, Ordering::Relaxed);
+        Ok(positions)
+    }
+
+    /// Takes over a limit that was changed meanwhile.
+    fn limit(&mut self) -> Result<(), Fault> {
+        let max_pages =
+            (self.shared.max_bytes.load(Ordering::Relaxed) / PAGE_BYTES).clamp(1, UNLIMITED_PAGES);
+        if max_pages != self.max_pages {
+            let sql = format!("PRAGMA max_page_count = {max_pages}");
+            self.connection.query_row(&sql, [], |_| Ok(()))?;
+            self.max_pages = max_pages;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        // Only tidies up: without it the next open moves the WAL into the file.
+        let _ = self
+            .connection
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+    }
+}
+
+/// The most pages that SQLite has numbers for.
+const UNLIMITED_PAGES: u64 = 4_294_967_294;
+
+/// A commit that waits, and who waits for it.
+type Job = (Commit, oneshot::Sender<Result<StreamPos>>);
+
+/// The way to the writer; `None` inside once it is closed.
+#[derive(Debug)]
+pub(super) enum Committer {
+    /// On the calling thread.
+    Inline(Mutex<Option<Writer>>),
+    /// On a thread that ends when the sender is gone and the queue is empty.
+    Thread(Mutex<Option<(Sender<Job>, JoinHandle<()>)>>),
+}
+
+impl Committer {
+    pub(super) fn inline(writer: Writer) -> Self {
+        Self::Inline(Mutex::new(Some(writer)))
+    }
+
+    /// # Errors
+    /// [`Code::Store`] if there is no thread to be had.
+    pub(super) fn thread(writer: Writer) -> Result<Self> {
+        let shared = writer.shared.clone();
+        let (sender, queue) = channel();
+        let thread = std::thread::Builder::new()
+            .name("roomlet-store".to_owned())
+            .spawn(move || serve(writer, &queue));
+        let thread = thread.map_err(|error| {
+            Error::new(
+                Code::Store,
+                format!("store {}: open: writer thread: {error}", shared.path.display()),
+            )
+        })?;
+        Ok(Self::Thread(Mutex::new(Some((sender, thread)))))
+    }
+
+    /// `None` if it is closed. A caller that stops waiting does not undo its commit.
+    pub(super) async fn commit(&self, commit: Commit) -> Option<Result<StreamPos>> {
+        match self {
+            Self::Inline(writer) => lock(writer).as_mut()?.run([&commit].into_iter()).pop(),
+            Self::Thread(thread) => {
+                let (done, result) = oneshot::channel();
+                lock(thread).as_ref()?.0.send((commit, done)).ok()?;
+                result.await.ok()
+            }
+        }
+    }
+
+    /// Returns once what waits is done and the connection is closed.
+    pub(super) fn close(&self) {
+        match self {
+            Self::Inline(writer) => drop(lock(writer).take()),
+            Self::Thread(thread) => {
+                let Some((sender, thread)) = lock(thread).take() else {
+                    return;
+                };
+                drop(sender);
+                // A panic there has already shown itself to those who waited.
+                let _ = thread.join();
+            }
+        }
+    }
+}
+
+/// The writer thread: takes all commits that wait, and makes them durable together.
+fn serve(mut writer: Writer, queue: &Receiver<Job>) {
+    while let Ok(first) = queue.recv() {
+        let mut batch = vec![first];
+        batch.extend(queue.try_iter().take(BATCH - 1));
+        let results = writer.run(batch.iter().map(|(commit, _)| commit));
+        for ((_, done), result) in batch.into_iter().zip(results) {
+            // Whoever no longer waits does not want to know.
+            let _ = done.send(result);
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
