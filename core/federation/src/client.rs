@@ -1,0 +1,430 @@
+//! Typed requests to other servers.
+
+use crate::{
+    env::Env,
+    error::ClientError,
+    exchange::{exchange, read_object},
+    keys::KeyCache,
+    percent::encode,
+};
+use roomlet_wire::{
+    EventId, Map, Pdu, RoomId, RoomVersion, ServerName, UserId, Value, Verified,
+    frame::{Request, XMatrix},
+    json, limits,
+};
+use std::{fmt::Write as _, sync::Arc, time::Duration};
+
+/// How many times longer a reply with a whole state may take: the other server has to gather it.
+const STATE_PATIENCE: u32 = 4;
+
+/// A template of a membership event, which the asker finishes and signs (FED-30).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Template {
+    /// `room_version`; absent for rooms of version 1 or 2.
+    pub room_version: Option<String>,
+    /// The event without hashes and signatures; little of it is the other server's to say.
+    pub event: Map,
+}
+
+/// What a resident server answers to `send_join` (FED-31). Nothing in it has been checked but its shape.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct JoinReply {
+    /// The state before the join.
+    pub state: Vec<Value>,
+    /// The auth chain of the join and of `state`.
+    pub auth_chain: Vec<Value>,
+    /// The join as the resident has it, perhaps with its signature.
+    pub event: Option<Value>,
+    /// Whether members are missing in `state` (FED-34).
+    pub members_omitted: bool,
+}
+
+/// Signs requests as this server and sends them. Methods fail with a [`ClientError`], which says whether the peer
+/// was unreachable, refused, or broke the protocol; events in replies are as they came, unchecked.
+pub struct Client {
+    env: Env,
+    keys: Arc<KeyCache>,
+    timeout: Duration,
+}
+
+/// One request before it is signed.
+struct Call {
+    method: &'static str,
+    target: String,
+    content: Option<Value>,
+    max_bytes: usize,
+    patience: u32,
+}
+
+impl Call {
+    fn new(method: &'static str, target: String) -> Self {
+        Self {
+            method,
+            target,
+            content: None,
+            max_bytes: limits::REPLY_BYTES,
+            patience: 1,
+        }
+    }
+
+    fn content(mut self, content: Map) -> Self {
+        self.content = Some(Value::Object(content));
+        self
+    }
+
+    /// The reply holds the state of a room.
+    fn whole_state(mut self) -> Self {
+        self.max_bytes = limits::STATE_REPLY_BYTES;
+        self.patience = STATE_PATIENCE;
+        self
+    }
+}
+
+impl Client {
+    /// A client that waits `timeout` for an answer, and four times as long for the state of a room.
+    #[must_use]
+    pub fn new(env: Env, keys: Arc<KeyCache>, timeout: Duration) -> Self {
+        Self { env, keys, timeout }
+    }
+
+    /// The name of the server that requests are signed as: this one's.
+    #[must_use]
+    pub fn server_name(&self) -> &ServerName {
+        self.keys.server_name()
+    }
+
+    /// `server {name, version}` of `/version` (FED-17), where the peer says.
+    ///
+    /// # Errors
+    /// As all methods of this type.
+    pub async fn version(&self, server: &ServerName) -> Result<Map, ClientError> {
+        let mut reply = self
+            .object(server, Call::new("GET", "/_matrix/federation/v1/version".into()))
+            .await?;
+        match reply.remove("server") {
+            Some(Value::Object(version)) => Ok(version),
+            _ => Err(ClientError::bad_reply(server, "`server` is no object")),
+        }
+    }
+
+    /// Asks a resident server for a join event to finish (FED-30), in any version that this server supports.
+    ///
+    /// # Errors
+    /// As all methods of this type.
+    pub async fn make_join(
+        &self,
+        server: &ServerName,
+        room: &RoomId,
+        user: &UserId,
+    ) -> Result<Template, ClientError> {
+        let mut target = format!(
+            "/_matrix/federation/v1/make_join/{}/{}",
+            encode(room),
+            encode(user)
+        );
+        for (i, version) in RoomVersion::supported().iter().enumerate() {
+            let _ = write!(
+                target,
+                "{}ver={}",
+                if i == 0 { '?' } else { '&' },
+                encode(version)
+            );
+        }
+        template(server, self.object(server, Call::new("GET", target)).await?)
+    }
+
+    /// Gives a finished join to the resident that made its template (FED-31).
+    ///
+    /// # Errors
+    /// As all methods of this type.
+    pub async fn send_join(
+        &self,
+        server: &ServerName,
+        room: &RoomId,
+        join: &Pdu<Verified>,
+    ) -> Result<JoinReply, ClientError> {
+        let target = format!(
+            "/_matrix/federation/v2/send_join/{}/{}",
+            encode(room),
+            encode(&join.id)
+        );
+        let call = Call::new("PUT", target)
+            .content(join.object.clone())
+            .whole_state();
+        let mut reply = self.object(server, call).await?;
+        Ok(JoinReply {
+            state: list(server, &mut reply, "state")?,
+            auth_chain: list(server, &mut reply, "auth_chain")?,
+            event: reply.remove("event"),
+            members_omitted: reply
+                .get("members_omitted")
+                .and_then(Value::as_bool)
+                .unwrap_or(false),
+        })
+    }
+
+    /// Asks for a leave event to finish: to reject an invite or to retract a knock (FED-36).
+    ///
+    /// # Errors
+    /// As all methods of this type.
+    pub async fn make_leave(
+        &self,
+        server: &ServerName,
+        room: &RoomId,
+        user: &UserId,
+    ) -> Result<Template, ClientError> {
+        let target = format!(
+            "/_matrix/federation/v1/make_leave/{}/{}",
+            encode(room),
+            encode(user)
+        );
+        template(server, self.object(server, Call::new("GET", target)).await?)
+    }
+
+    /// Gives a finished leave to the resident that made its template (FED-36).
+    ///
+    /// # Errors
+    /// As all methods of this type.
+    pub async fn send_leave(
+        &self,
+        server: &ServerName,
+        room: &RoomId,
+        leave: &Pdu<Verified>,
+    ) -> Result<(), ClientError> {
+        let target = format!(
+            "/_matrix/federation/v2/send_leave/{}/{}",
+            encode(room),
+            encode(&leave.id)
+        );
+        self.object(server, Call::new("PUT", target).content(leave.object.clone()))
+            .await
+            .map(drop)
+    }
+
+    /// Asks the server of an invited user to sign the invite (FED-37). Gives the event as that server returned it.
+    ///
+    /// # Errors
+    /// As all methods of this type.
+    pub async fn invite(
+        &self,
+        server: &ServerName,
+        room: &RoomId,
+        invite: &Pdu<Verified>,
+        invite_room_state: Vec<Value>,
+    ) -> Result<Map, ClientError> {
+        let target = format!(
+            "/_matrix/federation/v2/invite/{}/{}",
+            encode(room),
+            encode(&invite.id)
+        );
+        let content = Map::from([
+            ("room_version".to_owned(), invite.version.id.into()),
+            ("event".to_owned(), invite.object.clone().into()),
+            ("invite_room_state".to_owned(), invite_room_state.into()),
+        ]);
+        let mut reply = self
+            .object(server, Call::new("PUT", target).content(content))
+            .await?;
+        match reply.remove("event") {
+            Some(Value::Object(event)) => Ok(event),
+            _ => Err(ClientError::bad_reply(server, "`event` is no object (FED-37)")),
+        }
+    }
+
+    /// One event (FED-40).
+    ///
+    /// # Errors
+    /// As all methods of this type.
+    pub async fn event(&self, server: &ServerName, event: &EventId) -> Result<Value, ClientError> {
+        let target = format!("/_matrix/federation/v1/event/{}", encode(event));
+        let mut reply = self.object(server, Call::new("GET", target)).await?;
+        let pdu = list(server, &mut reply, "pdus")?.into_iter().next();
+        pdu.ok_or_else(|| ClientError::bad_reply(server, "`pdus` is empty (FED-40)"))
+    }
+
+    /// The state before an event and that state's auth chain (FED-40).
+    ///
+    /// # Errors
+    /// As all methods of this type.
+    pub async fn state(
+        &self,
+        server: &ServerName,
+        room: &RoomId,
+        event: &EventId,
+    ) -> Result<(Vec<Value>, Vec<Value>), ClientError> {
+        let target = format!(
+            "/_matrix/federation/v1/state/{}?event_id={}",
+            encode(room),
+            encode(event)
+        );
+        let mut reply = self
+            .object(server, Call::new("GET", target).whole_state())
+            .await?;
+        Ok((
+            list(server, &mut reply, "pdus")?,
+            list(server, &mut reply, "auth_chain")?,
+        ))
+    }
+
+    /// As [`Client::state`], ids alone.
+    ///
+    /// # Errors
+    /// As all methods of this type.
+    pub async fn state_ids(
+        &self,
+        server: &ServerName,
+        room: &RoomId,
+        event: &EventId,
+    ) -> Result<(Vec<EventId>, Vec<EventId>), ClientError> {
+        let target = format!(
+            "/_matrix/federation/v1/state_ids/{}?event_id={}",
+            encode(room),
+            encode(event)
+        );
+        let mut reply = self
+            .object(server, Call::new("GET", target).whole_state())
+            .await?;
+        Ok((
+            ids(server, &mut reply, "pdu_ids")?,
+            ids(server, &mut reply, "auth_chain_ids")?,
+        ))
+    }
+
+    /// The auth chain of an event (FED-40).
+    ///
+    /// # Errors
+    /// As all methods of this type.
+    pub async fn event_auth(
+        &self,
+        server: &ServerName,
+        room: &RoomId,
+        event: &EventId,
+    ) -> Result<Vec<Value>, ClientError> {
+        let target = format!(
+            "/_matrix/federation/v1/event_auth/{}/{}",
+            encode(room),
+            encode(event)
+        );
+        let mut reply = self.object(server, Call::new("GET", target)).await?;
+        list(server, &mut reply, "auth_chain")
+    }
+
+    /// At most `limit` events of the history that ends in `from`, those included (FED-41). The peer may send more.
+    ///
+    /// # Errors
+    /// As all methods of this type.
+    pub async fn backfill(
+        &self,
+        server: &ServerName,
+        room: &RoomId,
+        from: &[EventId],
+        limit: usize,
+    ) -> Result<Vec<Value>, ClientError> {
+        let mut target = format!("/_matrix/federation/v1/backfill/{}?limit={limit}", encode(room));
+        for event in from {
+            let _ = write!(target, "&v={}", encode(event));
+        }
+        let mut reply = self.object(server, Call::new("GET", target)).await?;
+        list(server, &mut reply, "pdus")
+    }
+
+    /// At most `limit` events between `earliest` and `latest`, both excluded (FED-41). The peer may send more.
+    ///
+    /// # Errors
+    /// As all methods of this type.
+    pub async fn get_missing_events(
+        &self,
+        server: &ServerName,
+        room: &RoomId,
+        earliest: &[EventId],
+        latest: &[EventId],
+        limit: u32,
+    ) -> Result<Vec<Value>, ClientError> {
+        let target = format!("/_matrix/federation/v1/get_missing_events/{}", encode(room));
+        let ids = |ids: &[EventId]| Value::Array(ids.iter().map(|id| id.as_str().into()).collect());
+        let content = Map::from([
+            ("earliest_events".to_owned(), ids(earliest)),
+            ("latest_events".to_owned(), ids(latest)),
+            ("limit".to_owned(), i64::from(limit).into()),
+            ("min_depth".to_owned(), 0_i64.into()),
+        ]);
+        let mut reply = self
+            .object(server, Call::new("POST", target).content(content))
+            .await?;
+        list(server, &mut reply, "events")
+    }
+
+    /// Delivers a transaction (FED-20). Status 200 acknowledges it whatever the answer's body says of single events.
+    ///
+    /// # Errors
+    /// As all methods of this type.
+    pub async fn send_transaction(
+        &self,
+        server: &ServerName,
+        txn_id: &str,
+        content: Map,
+    ) -> Result<(), ClientError> {
+        let target = format!("/_matrix/federation/v1/send/{}", encode(txn_id));
+        self.bytes(server, Call::new("PUT", target).content(content))
+            .await
+            .map(drop)
+    }
+
+    async fn object(&self, server: &ServerName, call: Call) -> Result<Map, ClientError> {
+        read_object(server, &self.bytes(server, call).await?)
+    }
+
+    async fn bytes(&self, server: &ServerName, call: Call) -> Result<Vec<u8>, ClientError> {
+        let (me, key) = (self.keys.server_name(), self.keys.signing_key());
+        let authorization = XMatrix::sign(me, &key, server, call.method, &call.target, call.content.as_ref());
+        let request = Request {
+            destination: server.clone(),
+            method: call.method.to_owned(),
+            target: call.target,
+            authorization: vec![authorization],
+            body: call
+                .content
+                .map_or_else(Vec::new, |content| json::to_canonical(&content).into_bytes()),
+        };
+        exchange(
+            &*self.env.transport,
+            request,
+            self.timeout * call.patience,
+            call.max_bytes,
+        )
+        .await
+    }
+}
+
+fn template(server: &ServerName, mut reply: Map) -> Result<Template, ClientError> {
+    let Some(Value::Object(event)) = reply.remove("event") else {
+        return Err(ClientError::bad_reply(server, "`event` is no object (FED-30)"));
+    };
+    let room_version = match reply.remove("room_version") {
+        None => None,
+        Some(Value::String(version)) => Some(version),
+        Some(_) => {
+            return Err(ClientError::bad_reply(
+                server,
+                "`room_version` is no string (FED-30)",
+            ));
+        }
+    };
+    Ok(Template { room_version, event })
+}
+
+fn list(server: &ServerName, reply: &mut Map, key: &str) -> Result<Vec<Value>, ClientError> {
+    match reply.remove(key) {
+        Some(Value::Array(items)) => Ok(items),
+        _ => Err(ClientError::bad_reply(server, format!("`{key}` is no array"))),
+    }
+}
+
+fn ids(server: &ServerName, reply: &mut Map, key: &str) -> Result<Vec<EventId>, ClientError> {
+    let items = list(server, reply, key)?;
+    let ids = items
+        .iter()
+        .map(|item| EventId::parse(item.as_str().unwrap_or_default()));
+    ids.collect::<Result<_, _>>()
+        .map_err(|error| ClientError::bad_reply(server, format!("`{key}`: {error}")))
+}

@@ -1,0 +1,238 @@
+//! Asking other servers for their keys.
+
+use super::{KeySettings, document::Document, ring::Ring};
+use crate::{
+    env::Env,
+    error::ClientError,
+    exchange::{exchange, read_object},
+};
+use roomlet_store::{Commit, Store, Write};
+use roomlet_wire::{Code, Error, KeyId, Map, Result, ServerName, frame::Request};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use tokio::{
+    sync::{Semaphore, watch},
+    time::Instant,
+};
+
+/// The wait after a server gave its keys before it is asked again for one that was not among them.
+const AGAIN_AFTER: Duration = Duration::from_secs(10);
+/// The wait after the first failure; it doubles with each.
+const FIRST_WAIT: Duration = Duration::from_secs(5);
+/// The longest wait after a failure.
+const MAX_WAIT: Duration = Duration::from_secs(600);
+/// Requests for keys under way at once: names of servers come from strangers (FED-17).
+const CONCURRENT: usize = 64;
+/// Servers that are remembered as asked.
+const MAX_ATTEMPTS: usize = 4_096;
+/// A document of keys, in bytes; so large only to leave room for a notary's answer.
+const DOCUMENT_BYTES: usize = 1_000_000;
+
+/// Fetches keys: at most one request a server at a time, with a back-off.
+pub(super) struct Fetcher {
+    store: Arc<dyn Store>,
+    pub(super) env: Env,
+    pub(super) ring: Arc<Ring>,
+    pub(super) notaries: Vec<ServerName>,
+    timeout: Duration,
+    permits: Semaphore,
+    attempts: Mutex<BTreeMap<ServerName, Attempt>>,
+}
+
+/// What came of asking a server.
+struct Attempt {
+    failures: u32,
+    /// Not to be asked again before.
+    again_at: Instant,
+    /// Changes, or closes, when the request under way ends.
+    running: Option<watch::Receiver<()>>,
+}
+
+/// What a task that needs a server's keys does next.
+enum Turn<'a> {
+    Ask(Asking<'a>),
+    WaitFor(watch::Receiver<()>),
+    GiveUp,
+}
+
+/// A request under way; when dropped, the next in line may ask.
+struct Asking<'a> {
+    fetcher: &'a Fetcher,
+    server: &'a ServerName,
+    _done: watch::Sender<()>,
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        if let Some(attempt) = self.fetcher.attempts().get_mut(self.server) {
+            attempt.running = None;
+        }
+    }
+}
+
+impl Fetcher {
+    pub(super) fn new(store: Arc<dyn Store>, env: Env, ring: Arc<Ring>, settings: &KeySettings) -> Self {
+        Self {
+            store,
+            env,
+            ring,
+            notaries: settings.notaries.clone(),
+            timeout: settings.timeout,
+            permits: Semaphore::new(CONCURRENT),
+            attempts: Mutex::default(),
+        }
+    }
+
+    /// Asks `server`, then notaries, unless that was done a moment ago; waits for a request that is under way.
+    pub(super) async fn obtain(self: Arc<Self>, server: ServerName, wanted: Vec<(KeyId, i64)>) {
+        while self.lacks(&server, &wanted) {
+            match self.turn(&server) {
+                Turn::GiveUp => return,
+                // An error means that the other task ended, which is all that is waited for.
+                Turn::WaitFor(mut done) => drop(done.changed().await),
+                Turn::Ask(asking) => {
+                    let success = self.ask(&server, &wanted).await;
+                    self.note(&server, success);
+                    drop(asking);
+                    return;
+                }
+            }
+        }
+    }
+
+    pub(super) fn forget_failures(&self) {
+        self.attempts().retain(|_, attempt| {
+            attempt.failures = 0;
+            attempt.again_at = Instant::now();
+            attempt.running.is_some()
+        });
+    }
+
+    fn lacks(&self, server: &ServerName, wanted: &[(KeyId, i64)]) -> bool {
+        let now = self.env.clock.now_ms();
+        wanted
+            .iter()
+            .any(|(id, at)| self.ring.would_fetch(server, id, *at, now))
+    }
+
+    fn attempts(&self) -> MutexGuard<'_, BTreeMap<ServerName, Attempt>> {
+        self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn turn<'a>(&'a self, server: &'a ServerName) -> Turn<'a> {
+        let mut attempts = self.attempts();
+        let now = Instant::now();
+        match attempts.get(server) {
+            Some(Attempt {
+                running: Some(running),
+                ..
+            }) => return Turn::WaitFor(running.clone()),
+            Some(attempt) if now < attempt.again_at => return Turn::GiveUp,
+            Some(_) => {}
+            None if attempts.len() >= MAX_ATTEMPTS => {
+                let idle = attempts.iter().filter(|(_, attempt)| attempt.running.is_none());
+                let soonest = idle
+                    .min_by_key(|(_, attempt)| attempt.again_at)
+                    .map(|(name, _)| name.clone());
+                // All are under way: too many servers are wanted at once.
+                let Some(soonest) = soonest else {
+                    return Turn::GiveUp;
+                };
+                attempts.remove(&soonest);
+            }
+            None => {}
+        }
+        let (done, running) = watch::channel(());
+        let attempt = attempts.entry(server.clone()).or_insert(Attempt {
+            failures: 0,
+            again_at: now,
+            running: None,
+        });
+        attempt.running = Some(running);
+        Turn::Ask(Asking {
+            fetcher: self,
+            server,
+            _done: done,
+        })
+    }
+
+    fn note(&self, server: &ServerName, success: bool) {
+        if let Some(attempt) = self.attempts().get_mut(server) {
+            let wait = if success {
+                attempt.failures = 0;
+                AGAIN_AFTER
+            } else {
+                attempt.failures = attempt.failures.saturating_add(1);
+                FIRST_WAIT
+                    .saturating_mul(1 << (attempt.failures - 1).min(16))
+                    .min(MAX_WAIT)
+            };
+            attempt.again_at = Instant::now() + wait;
+        }
+    }
+
+    /// Whether anybody gave keys of `server`.
+    async fn ask(&self, server: &ServerName, wanted: &[(KeyId, i64)]) -> bool {
+        // The semaphore is never closed.
+        let _permit = self.permits.acquire().await;
+        let mut success = self.ask_origin(server).await.is_ok();
+        for notary in &self.notaries {
+            if !self.lacks(server, wanted) {
+                break;
+            }
+            success |= self.ask_notary(notary, server, wanted).await.is_ok();
+        }
+        success
+    }
+
+    /// Gets and keeps the keys that `server` itself publishes.
+    pub(super) async fn ask_origin(&self, server: &ServerName) -> Result<()> {
+        let reply = self
+            .request(server, "GET", "/_matrix/key/v2/server".into(), Vec::new())
+            .await?;
+        self.learn(&Document::verify(&reply, server)?, server).await
+    }
+
+    /// Keys are public: nothing about these requests needs this server's signature (FED-4).
+    pub(super) async fn request(
+        &self,
+        server: &ServerName,
+        method: &str,
+        target: String,
+        body: Vec<u8>,
+    ) -> Result<Map, ClientError> {
+        let (destination, method) = (server.clone(), method.to_owned());
+        let request = Request {
+            destination,
+            method,
+            target,
+            authorization: Vec::new(),
+            body,
+        };
+        let body = exchange(&*self.env.transport, request, self.timeout, DOCUMENT_BYTES).await?;
+        read_object(server, &body)
+    }
+
+    /// Stores what is new in a document.
+    pub(super) async fn learn(&self, document: &Document, server: &ServerName) -> Result<()> {
+        let known = self.store.keys(server)?;
+        let rows = document.changes(&known, self.env.clock.now_ms());
+        if !rows.is_empty() {
+            self.store
+                .commit(Commit {
+                    writes: rows.into_iter().map(Write::Key).collect(),
+                })
+                .await?;
+            self.ring.forget(server);
+        }
+        Ok(())
+    }
+
+    /// An answer that breaks the protocol.
+    pub(super) fn bad_reply(server: &ServerName, rule: &str) -> Error {
+        Error::new(Code::BadReply, format!("the reply of server {server}: {rule}"))
+    }
+}

@@ -1,0 +1,150 @@
+//! Signing keys: this server's own, and those of others.
+
+mod document;
+mod fetch;
+mod notary;
+mod own;
+mod ring;
+
+pub use ring::Ring;
+
+use crate::{env::Env, route::KeyQuery};
+use fetch::Fetcher;
+use own::OwnKeys;
+use roomlet_store::Store;
+use roomlet_wire::{
+    KeyId, Map, Result, ServerName, Value,
+    sign::{KeyPair, PublicKey},
+};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use tokio::task::JoinSet;
+
+/// How keys are published and fetched.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct KeySettings {
+    /// How long this server's published keys stay valid, in milliseconds; at least an hour (FED-15).
+    pub validity_ms: i64,
+    /// How long one request for keys may take.
+    pub timeout: Duration,
+    /// Servers that are asked for keys which their own server does not give (FED-16), in this order.
+    pub notaries: Vec<ServerName>,
+}
+
+impl Default for KeySettings {
+    /// A day, ten seconds, no notaries.
+    fn default() -> Self {
+        Self {
+            validity_ms: 86_400_000,
+            timeout: Duration::from_secs(10),
+            notaries: Vec::new(),
+        }
+    }
+}
+
+/// All keys that this server signs with or checks signatures by.
+///
+/// Keys of other servers are read from the store, and fetched where they are lacking or were not valid at the time
+/// in question (EV-17). At most one request a server is under way at a time, and a server is not asked again before
+/// a back-off is over. Checking signatures needs no waiting: [`KeyCache::ensure`] first gets what will be needed, then
+/// [`KeyCache::ring`] gives it.
+pub struct KeyCache {
+    own: OwnKeys,
+    ring: Arc<Ring>,
+    fetcher: Arc<Fetcher>,
+    env: Env,
+}
+
+impl KeyCache {
+    /// Reads this server's keys from the store; makes one if there is none.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn open(
+        store: Arc<dyn Store>,
+        env: Env,
+        me: ServerName,
+        settings: KeySettings,
+    ) -> Result<Arc<Self>> {
+        let own = OwnKeys::open(&*store, &env, me, settings.validity_ms).await?;
+        let ring = Arc::new(Ring::new(store.clone(), own.server_name().clone(), own.public()));
+        let fetcher = Arc::new(Fetcher::new(store, env.clone(), ring.clone(), &settings));
+        Ok(Arc::new(Self {
+            own,
+            ring,
+            fetcher,
+            env,
+        }))
+    }
+
+    /// This server's name.
+    #[must_use]
+    pub fn server_name(&self) -> &ServerName {
+        self.own.server_name()
+    }
+
+    /// The time now, in milliseconds.
+    pub(crate) fn now_ms(&self) -> i64 {
+        self.env.clock.now_ms()
+    }
+
+    /// The key that this server signs with.
+    #[must_use]
+    pub fn signing_key(&self) -> Arc<KeyPair> {
+        self.own.signing_key()
+    }
+
+    /// The answer to `GET /_matrix/key/v2/server`: this server's keys, signed, valid from now on (FED-15).
+    #[must_use]
+    pub fn published(&self) -> Map {
+        self.own.document(self.now_ms())
+    }
+
+    /// The answer to a notary query (FED-16). Only this server's own keys are given: vouching for others would need
+    /// their documents as they were signed, which are not kept.
+    #[must_use]
+    pub fn answer_query(&self, query: &KeyQuery) -> Map {
+        let documents = if query.contains_key(self.server_name()) {
+            vec![self.published().into()]
+        } else {
+            Vec::new()
+        };
+        Map::from([("server_keys".to_owned(), Value::Array(documents))])
+    }
+
+    /// Gets what can be had of the keys `wanted`: server, key id, and the time at which the key must be valid, in
+    /// milliseconds. Returns when all are held or their servers have been asked. Never fails: what could not be had
+    /// is missing in the ring.
+    pub async fn ensure(&self, wanted: impl IntoIterator<Item = (ServerName, KeyId, i64)>) {
+        let now = self.now_ms();
+        let mut lacking: BTreeMap<ServerName, Vec<(KeyId, i64)>> = BTreeMap::new();
+        for (server, id, at) in wanted {
+            if self.ring.would_fetch(&server, &id, at, now) {
+                let ids = lacking.entry(server).or_default();
+                if !ids.contains(&(id.clone(), at)) {
+                    ids.push((id, at));
+                }
+            }
+        }
+        let mut fetches = JoinSet::new();
+        for (server, ids) in lacking {
+            fetches.spawn(self.fetcher.clone().obtain(server, ids));
+        }
+        fetches.join_all().await;
+    }
+
+    /// The keys that are held, for checking events.
+    #[must_use]
+    pub fn ring(&self) -> Arc<Ring> {
+        self.ring.clone()
+    }
+
+    /// The key that a request of `server` is signed with, if it is valid now; retired keys are not (EV-18).
+    pub(crate) fn request_key(&self, server: &ServerName, id: &KeyId, now: i64) -> Result<PublicKey> {
+        self.ring.request_key(server, id, now)
+    }
+
+    /// The network is back: servers that gave no keys may be asked again at once.
+    pub fn wake(&self) {
+        self.fetcher.forget_failures();
+    }
+}

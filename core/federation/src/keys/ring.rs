@@ -1,0 +1,170 @@
+//! The keys that are held, ready for use.
+
+use roomlet_store::{KeyRow, Store};
+use roomlet_wire::{
+    Code, Error, KeyId, Result, ServerName,
+    sign::{KeyRing, PublicKey},
+};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+/// Servers whose keys are in memory; beyond that the least used half is dropped, and read from the store again when
+/// it is needed.
+const SERVERS_IN_MEMORY: usize = 4_096;
+/// How long a key is trusted after it was fetched, in milliseconds: 7 days (EV-17).
+pub(super) const MAX_VALIDITY_MS: i64 = 7 * 86_400_000;
+
+/// The keys of all servers that are held, this server's included: the store's, parsed once and kept in memory.
+pub struct Ring {
+    store: Arc<dyn Store>,
+    me: ServerName,
+    own: ServerKeys,
+    cached: Mutex<Cached>,
+}
+
+type ServerKeys = Arc<BTreeMap<KeyId, Held>>;
+
+/// A key and when it may be used.
+struct Held {
+    key: PublicKey,
+    /// `i64::MAX` for this server's own key.
+    valid_until: i64,
+    expired_at: Option<i64>,
+}
+
+#[derive(Default)]
+struct Cached {
+    /// With the number of the last use.
+    servers: BTreeMap<ServerName, (ServerKeys, u64)>,
+    uses: u64,
+}
+
+impl Ring {
+    pub(super) fn new(
+        store: Arc<dyn Store>,
+        me: ServerName,
+        own: Vec<(KeyId, PublicKey, Option<i64>)>,
+    ) -> Self {
+        let own = own.into_iter().map(|(id, key, expired_at)| {
+            (
+                id,
+                Held {
+                    key,
+                    valid_until: i64::MAX,
+                    expired_at,
+                },
+            )
+        });
+        Self {
+            store,
+            me,
+            own: Arc::new(own.collect()),
+            cached: Mutex::default(),
+        }
+    }
+
+    /// Whether asking for the key again might make it valid at `at`.
+    pub(super) fn would_fetch(&self, server: &ServerName, id: &KeyId, at: i64, now: i64) -> bool {
+        if *server == self.me || !id.is_ed25519() {
+            return false;
+        }
+        // Without a store nothing that is fetched could be kept.
+        let Ok(keys) = self.keys_of(server) else {
+            return false;
+        };
+        match keys.get(id) {
+            None => true,
+            Some(held) if held.expired_at.is_some() => false,
+            // No key is trusted for a time that far ahead, however fresh it is (EV-17).
+            Some(held) => held.valid_until < at && at <= now.saturating_add(MAX_VALIDITY_MS),
+        }
+    }
+
+    /// See [`KeyCache::request_key`](super::KeyCache::request_key).
+    pub(super) fn request_key(&self, server: &ServerName, id: &KeyId, now: i64) -> Result<PublicKey> {
+        let keys = self.keys_of(server)?;
+        let held = keys.get(id).ok_or_else(|| unknown(server, id))?;
+        if held.expired_at.is_some() || held.valid_until < now {
+            return Err(expired(server, id, "now"));
+        }
+        Ok(held.key.clone())
+    }
+
+    /// New keys of `server` are in the store.
+    pub(super) fn forget(&self, server: &ServerName) {
+        self.cached().servers.remove(server);
+    }
+
+    fn cached(&self) -> MutexGuard<'_, Cached> {
+        self.cached.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn keys_of(&self, server: &ServerName) -> Result<ServerKeys> {
+        if *server == self.me {
+            return Ok(self.own.clone());
+        }
+        // The lock is held while the store is read, so that what `forget` removes is not put back.
+        let mut cached = self.cached();
+        cached.uses += 1;
+        let now = cached.uses;
+        if let Some((keys, used)) = cached.servers.get_mut(server) {
+            *used = now;
+            return Ok(keys.clone());
+        }
+        let rows = self.store.keys(server)?;
+        let keys: ServerKeys = Arc::new(rows.into_iter().filter_map(parse).collect());
+        if cached.servers.len() >= SERVERS_IN_MEMORY {
+            let mut uses: Vec<u64> = cached.servers.values().map(|(_, used)| *used).collect();
+            uses.sort_unstable();
+            let median = uses[uses.len() / 2];
+            cached.servers.retain(|_, (_, used)| *used >= median);
+        }
+        cached.servers.insert(server.clone(), (keys.clone(), now));
+        Ok(keys)
+    }
+}
+
+/// Rows were checked before they were stored; one that is damaged counts as unknown.
+fn parse(row: KeyRow) -> Option<(KeyId, Held)> {
+    let key = PublicKey::parse(&row.key).ok()?;
+    Some((
+        row.id,
+        Held {
+            key,
+            valid_until: row.valid_until,
+            expired_at: row.expired_at,
+        },
+    ))
+}
+
+impl KeyRing for Ring {
+    fn key(&self, server: &ServerName, id: &KeyId, at: i64, check_validity: bool) -> Result<PublicKey> {
+        let keys = self.keys_of(server)?;
+        let held = keys.get(id).ok_or_else(|| unknown(server, id))?;
+        let usable = match held.expired_at {
+            Some(expired_at) => at <= expired_at,
+            None => !check_validity || at <= held.valid_until,
+        };
+        if usable {
+            Ok(held.key.clone())
+        } else {
+            Err(expired(server, id, at))
+        }
+    }
+}
+
+fn unknown(server: &ServerName, id: &KeyId) -> Error {
+    Error::new(
+        Code::UnknownKey,
+        format!("key {id} of server {server} could not be had"),
+    )
+}
+
+fn expired(server: &ServerName, id: &KeyId, at: impl std::fmt::Display) -> Error {
+    Error::new(
+        Code::ExpiredKey,
+        format!("key {id} of server {server} is not valid at {at} (EV-17)"),
+    )
+}

@@ -1,0 +1,20 @@
+//! Federation: typed requests and their frames, request authentication, server keys, delivery.
+#![forbid(unsafe_code)]
+
+pub mod client;
+pub mod env;
+pub mod error;
+mod exchange;
+pub mod keys;
+mod percent;
+pub mod request_auth;
+pub mod route;
+pub mod sender;
+
+pub use client::Client;
+pub use env::{Clock, Env, Rng, Transport};
+pub use error::ClientError;
+pub use keys::{KeyCache, KeySettings};
+pub use request_auth::{authenticate, receive};
+pub use route::Inbound;
+pub use sender::{Sender, SenderSettings};

@@ -1,0 +1,176 @@
+//! The parts of one request, taken by name and type.
+
+use crate::percent;
+use roomlet_wire::{Code, Error, EventId, Map, Result, Value};
+use std::str::FromStr;
+
+/// Path variables, query parameters and body of a request.
+#[derive(Debug)]
+pub(super) struct Fields {
+    /// Decoded, in the order of the path.
+    variables: std::vec::IntoIter<String>,
+    /// Decoded, in the order of the query.
+    query: Vec<(String, String)>,
+    /// Empty for methods without a body.
+    body: Map,
+}
+
+impl Fields {
+    /// Decodes path variables and query, and checks that a body that has to be there is an object (FED-5).
+    pub(super) fn new(
+        variables: &[&str],
+        query: &str,
+        needs_body: bool,
+        content: Option<Value>,
+    ) -> Result<Self> {
+        let variables: Vec<String> = variables
+            .iter()
+            .map(|v| percent::decode(v))
+            .collect::<Result<_>>()?;
+        let pairs = query.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            Ok((percent::decode_query(name)?, percent::decode_query(value)?))
+        });
+        let body = match content {
+            Some(Value::Object(body)) => body,
+            _ if !needs_body => Map::new(),
+            None => {
+                return Err(Error::new(
+                    Code::BadJson,
+                    "the request needs a JSON object as its body (FED-5)",
+                ));
+            }
+            Some(other) => {
+                let about = format!("the body is {}, an object is needed (FED-5)", other.kind());
+                return Err(Error::new(Code::BadJson, about));
+            }
+        };
+        Ok(Self {
+            variables: variables.into_iter(),
+            query: pairs.collect::<Result<_>>()?,
+            body,
+        })
+    }
+
+    /// The next variable of the path.
+    pub(super) fn next<T: FromStr<Err = Error>>(&mut self) -> Result<T> {
+        self.next_text().parse()
+    }
+
+    /// The next variable of the path as text.
+    pub(super) fn next_text(&mut self) -> String {
+        self.variables
+            .next()
+            .expect("the table's patterns have a variable for each that is read")
+    }
+
+    /// The first query parameter of this name.
+    pub(super) fn query(&self, name: &str) -> Option<&str> {
+        self.query
+            .iter()
+            .find(|(n, _)| n == name)
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// All query parameters of this name.
+    pub(super) fn query_all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.query
+            .iter()
+            .filter(move |(n, _)| n == name)
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// A query parameter that has to be there.
+    pub(super) fn query_id<T: FromStr<Err = Error>>(&self, name: &str) -> Result<T> {
+        let value = self
+            .query(name)
+            .ok_or_else(|| missing(&format!("query parameter `{name}`")))?;
+        value
+            .parse()
+            .map_err(|error: Error| error.context(format!("query parameter `{name}`")))
+    }
+
+    /// A query parameter that is a number, if it is there.
+    pub(super) fn query_number<T: FromStr>(&self, name: &str) -> Result<Option<T>> {
+        let number = |text: &str| {
+            text.parse().map_err(|_| {
+                Error::new(
+                    Code::BadParam,
+                    format!("query parameter `{name}` is no number in range"),
+                )
+            })
+        };
+        self.query(name).map(number).transpose()
+    }
+
+    /// The whole body.
+    pub(super) fn into_body(self) -> Map {
+        self.body
+    }
+
+    /// A field of the body, taken out of it.
+    pub(super) fn take(&mut self, name: &str) -> Option<Value> {
+        self.body.remove(name)
+    }
+
+    /// A field that is an object.
+    pub(super) fn take_object(&mut self, name: &str) -> Result<Map> {
+        match self.take(name) {
+            Some(Value::Object(map)) => Ok(map),
+            other => Err(wrong(name, "an object", other.as_ref())),
+        }
+    }
+
+    /// A field that is a string.
+    pub(super) fn take_text(&mut self, name: &str) -> Result<String> {
+        match self.take(name) {
+            Some(Value::String(text)) => Ok(text),
+            other => Err(wrong(name, "a string", other.as_ref())),
+        }
+    }
+
+    /// A field that is an array; empty if it is absent.
+    pub(super) fn take_list(&mut self, name: &str) -> Result<Vec<Value>> {
+        match self.take(name) {
+            None => Ok(Vec::new()),
+            Some(Value::Array(items)) => Ok(items),
+            other => Err(wrong(name, "an array", other.as_ref())),
+        }
+    }
+
+    /// A field that is an array of event ids.
+    pub(super) fn take_event_ids(&mut self, name: &str) -> Result<Vec<EventId>> {
+        let items = match self.take(name) {
+            Some(Value::Array(items)) => items,
+            other => return Err(wrong(name, "an array", other.as_ref())),
+        };
+        let id = |item: &Value| match item.as_str() {
+            Some(text) => EventId::parse(text).map_err(|error| error.context(format!("`{name}`"))),
+            None => Err(wrong(name, "an array of strings", Some(item))),
+        };
+        items.iter().map(id).collect()
+    }
+
+    /// A field that is an integer of at least 0; `default` if it is absent.
+    pub(super) fn take_natural(&mut self, name: &str, default: i64) -> Result<i64> {
+        match self.take(name) {
+            None => Ok(default),
+            Some(Value::Int(number)) if number >= 0 => Ok(number),
+            other => Err(wrong(name, "an integer of at least 0", other.as_ref())),
+        }
+    }
+}
+
+fn missing(what: &str) -> Error {
+    Error::new(Code::BadParam, format!("{what} is missing")).with_errcode("M_MISSING_PARAM", 400)
+}
+
+fn wrong(name: &str, wanted: &str, is: Option<&Value>) -> Error {
+    match is {
+        None => missing(&format!("`{name}`, {wanted},")),
+        Some(value) => Error::new(
+            Code::BadParam,
+            format!("`{name}` is or holds {}; it must be {wanted}", value.kind()),
+        ),
+    }
+}
