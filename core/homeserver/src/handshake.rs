@@ -1,0 +1,325 @@
+//! The resident's and the invitee's side of join, leave and invite (FED-30 … FED-38).
+
+use crate::{
+    inner::Inner,
+    room::{OpenRoom, Outcome, Outgoing},
+};
+use roomlet_store::{InviteRow, Update, Write};
+use roomlet_wire::{
+    Code, Error, EventId, Map, Pdu, Result, RoomId, RoomVersion, ServerName, UserId, Value, Verified, json,
+    pdu::Draft,
+};
+use std::sync::Arc;
+
+fn bad(about: String) -> Error {
+    Error::new(Code::BadParam, about)
+}
+
+/// A draft as the template that the other server finishes.
+fn template(draft: Draft, version: &RoomVersion) -> Map {
+    let ids = |ids: Vec<EventId>| Value::Array(ids.iter().map(|id| Value::from(id.as_str())).collect());
+    let mut event = Map::new();
+    let room = draft.room_id.map(|room| Value::from(room.as_str()));
+    event.extend(room.map(|room| ("room_id".to_owned(), room)));
+    event.extend(
+        draft
+            .state_key
+            .map(|key| ("state_key".to_owned(), Value::from(key))),
+    );
+    event.insert("sender".into(), draft.sender.as_str().into());
+    event.insert("type".into(), draft.kind.into());
+    event.insert("content".into(), draft.content.into());
+    event.insert("prev_events".into(), ids(draft.prev_events));
+    event.insert("auth_events".into(), ids(draft.auth_events));
+    event.insert("depth".into(), Value::Int(draft.depth));
+    event.insert("origin_server_ts".into(), Value::Int(draft.origin_server_ts));
+    Map::from([
+        ("event".to_owned(), event.into()),
+        ("room_version".to_owned(), version.id.into()),
+    ])
+}
+
+impl Inner {
+    /// The user of a `make_*` must be of the server that asks (FED-6).
+    fn check_own_user(&self, origin: &ServerName, user: &UserId) -> Result<()> {
+        if user.server() == origin.as_str() {
+            return Ok(());
+        }
+        Err(Error::new(
+            Code::Forbidden,
+            format!("user {user} is not of server {origin}"),
+        ))
+    }
+
+    pub(crate) async fn make_join(
+        &self,
+        origin: &ServerName,
+        room: &RoomId,
+        user: &UserId,
+        versions: &[String],
+    ) -> Result<Map> {
+        self.check_own_user(origin, user)?;
+        let handle = self.resident_room(origin, room).await?;
+        let version = handle.run(|room| Ok(room.version())).await?;
+        if !versions.iter().any(|id| id == version.id) {
+            let about = format!(
+                "room {room} is of version {}, which {origin} did not offer",
+                version.id
+            );
+            return Err(Error::new(Code::UnknownRoomVersion, about).with_room_version(version.id));
+        }
+        if !self.policy.accept_join(room, user).await {
+            return Err(Error::new(
+                Code::Forbidden,
+                format!("the host refuses the join of {user} to room {room}"),
+            ));
+        }
+        let (user, now) = (user.clone(), self.env.clock.now_ms());
+        handle
+            .run(move |room| {
+                let mut join = Outgoing::member(&user, "join", None);
+                room.authorise_restricted(&user, &mut join)?;
+                room.allowed_template(&user, join, now)
+            })
+            .await
+    }
+
+    pub(crate) async fn make_leave(&self, origin: &ServerName, room: &RoomId, user: &UserId) -> Result<Map> {
+        self.check_own_user(origin, user)?;
+        let handle = self.resident_room(origin, room).await?;
+        let (user, now) = (user.clone(), self.env.clock.now_ms());
+        handle
+            .run(move |room| room.allowed_template(&user, Outgoing::member(&user, "leave", None), now))
+            .await
+    }
+
+    /// Checks what `send_join` and `send_leave` have in common (FED-31).
+    async fn check_handshake(
+        &self,
+        origin: &ServerName,
+        room: &RoomId,
+        event_id: &EventId,
+        event: Map,
+        version: &'static RoomVersion,
+        membership: &str,
+    ) -> Result<Pdu<Verified>> {
+        let pdu = self.verify_object(event, version).await?;
+        let rules = [
+            (pdu.id == *event_id, "its id is not that of the path"),
+            (pdu.room_id == *room, "its room is not that of the path"),
+            (pdu.kind == "m.room.member", "it is no m.room.member"),
+            (pdu.membership() == Some(membership), "its membership is another"),
+            (
+                pdu.state_key.as_deref() == Some(pdu.sender.as_str()),
+                "its state key is not its sender",
+            ),
+            (
+                pdu.sender.server() == origin.as_str(),
+                "its sender is not of the server that sends it",
+            ),
+        ];
+        match rules.iter().find(|(holds, _)| !holds) {
+            Some((_, rule)) => Err(bad(format!("{membership} event {}: {rule}", pdu.id))),
+            None => Ok(pdu),
+        }
+    }
+
+    pub(crate) async fn receive_join(
+        self: &Arc<Self>,
+        origin: &ServerName,
+        room: &RoomId,
+        event_id: &EventId,
+        event: Map,
+    ) -> Result<Map> {
+        let handle = self.resident_room(origin, room).await?;
+        let version = handle.run(|room| Ok(room.version())).await?;
+        let event = self.with_own_signature_first(event, version);
+        let pdu = self
+            .check_handshake(origin, room, event_id, event, version, "join")
+            .await?;
+        if !self.policy.accept_join(room, &pdu.sender).await {
+            return Err(Error::new(
+                Code::Forbidden,
+                format!("the host refuses the join of {} to room {room}", pdu.sender),
+            ));
+        }
+        let pdu = self.authorised_by_us(pdu, version)?;
+        self.settle_parents(&pdu, origin).await?;
+        let (origin, me) = (origin.clone(), self.me.clone());
+        handle.run(move |room| room.take_join(&pdu, &origin, &me)).await
+    }
+
+    /// A restricted join names a user of this server as its authoriser and so needs this server's signature, which it
+    /// gets here, before the check that wants it (FED-33).
+    fn with_own_signature_first(&self, mut event: Map, version: &'static RoomVersion) -> Map {
+        let authoriser = event
+            .get("content")
+            .and_then(|content| content.get("join_authorised_via_users_server"));
+        let ours = authoriser
+            .and_then(Value::as_str)
+            .and_then(|user| UserId::parse(user).ok())
+            .is_some_and(|user| self.is_local(&user));
+        if ours && version.restricted {
+            roomlet_wire::sign::sign_event(&mut event, version, &self.me, &self.signing_key());
+        }
+        event
+    }
+
+    /// Refuses a join that another server than this one would have to authorise (FED-33).
+    fn authorised_by_us(&self, pdu: Pdu<Verified>, version: &RoomVersion) -> Result<Pdu<Verified>> {
+        let authoriser = pdu
+            .content()
+            .get("join_authorised_via_users_server")
+            .and_then(Value::as_str);
+        match authoriser.map(UserId::parse) {
+            Some(Ok(user)) if version.restricted && !self.is_local(&user) => Err(bad(format!(
+                "join {}: user {user} who authorises it is not of {}",
+                pdu.id, self.me
+            ))),
+            _ => Ok(pdu),
+        }
+    }
+
+    pub(crate) async fn receive_leave(
+        self: &Arc<Self>,
+        origin: &ServerName,
+        room: &RoomId,
+        event_id: &EventId,
+        event: Map,
+    ) -> Result<()> {
+        let handle = self.resident_room(origin, room).await?;
+        let version = handle.run(|room| Ok(room.version())).await?;
+        let pdu = self
+            .check_handshake(origin, room, event_id, event, version, "leave")
+            .await?;
+        self.settle_parents(&pdu, origin).await?;
+        let origin = origin.clone();
+        handle.run(move |room| room.accept_own(&pdu, Some(&origin))).await
+    }
+
+    /// The template may have been made by another resident: what it cites is fetched first.
+    async fn settle_parents(&self, pdu: &Pdu<Verified>, origin: &ServerName) -> Result<()> {
+        let wanted = pdu.clone();
+        let handle = self.rooms.get(&pdu.room_id)?;
+        let missing = handle.run(move |room| room.missing(&wanted)).await?;
+        if missing.prev.is_empty() && missing.auth.is_empty() {
+            return Ok(());
+        }
+        match self.ingest_fetching(&pdu.room_id, pdu, origin).await? {
+            Outcome::Missing(_) => Err(bad(format!("event {} cites events that nobody has", pdu.id))),
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) async fn receive_invite(
+        self: &Arc<Self>,
+        origin: &ServerName,
+        room: &RoomId,
+        event_id: &EventId,
+        version: &str,
+        event: Map,
+        preview: Vec<Value>,
+    ) -> Result<Map> {
+        let version = RoomVersion::get(version).ok_or_else(|| {
+            Error::new(
+                Code::UnknownRoomVersion,
+                format!("room version {version:?} is not known here"),
+            )
+            .with_room_version(version)
+        })?;
+        let pdu = self.verify_object(event, version).await?;
+        let invitee = pdu.state_key.as_deref().and_then(|key| UserId::parse(key).ok());
+        let rules = [
+            (pdu.id == *event_id, "its id is not that of the path"),
+            (pdu.room_id == *room, "its room is not that of the path"),
+            (
+                pdu.kind == "m.room.member" && pdu.membership() == Some("invite"),
+                "it is no invite",
+            ),
+            (
+                pdu.sender.server() == origin.as_str(),
+                "its sender is not of the server that sends it",
+            ),
+            (
+                invitee.as_ref().is_some_and(|user| self.is_local(user)),
+                "it invites no user of this server",
+            ),
+        ];
+        if let Some((_, rule)) = rules.iter().find(|(holds, _)| !holds) {
+            return Err(bad(format!("invite {}: {rule}", pdu.id)));
+        }
+        let Some(invitee) = invitee else {
+            return Err(bad(format!("invite {}: it invites nobody", pdu.id)));
+        };
+        self.check_invitee(&pdu.sender, room, &invitee).await?;
+        let signed = pdu.countersigned(&self.me, &self.signing_key());
+        if !self.is_in_room(room).await? {
+            let row = InviteRow {
+                user: invitee.clone(),
+                room: room.clone(),
+                version,
+                event_json: signed.to_json().into_boxed_str(),
+                preview_json: json::to_canonical(&Value::Array(preview)).into_boxed_str(),
+            };
+            let update = Update::Membership {
+                room: room.clone(),
+                user: invitee,
+                membership: "invite".into(),
+                sender: pdu.sender.clone(),
+            };
+            self.commit(vec![Write::Invite(row), Write::Update(update)])
+                .await?;
+        }
+        Ok(Map::from([(
+            "event".to_owned(),
+            Value::Object(signed.object.clone()),
+        )]))
+    }
+
+    async fn is_in_room(&self, room: &RoomId) -> Result<bool> {
+        match self.rooms.find(room)? {
+            Some(handle) => handle.run(|room| Ok(room.is_resident())).await,
+            None => Ok(false),
+        }
+    }
+}
+
+impl OpenRoom {
+    /// A template of an event that the current state allows.
+    fn allowed_template(&mut self, user: &UserId, outgoing: Outgoing, now: i64) -> Result<Map> {
+        let draft = self.draft(user, outgoing, now)?;
+        self.check_allowed(&draft.clone().unsigned(self.version())?)?;
+        Ok(template(draft, self.version()))
+    }
+
+    /// Takes a join of another server's user, and gives the state before it (FED-31).
+    fn take_join(&mut self, pdu: &Pdu<Verified>, origin: &ServerName, me: &ServerName) -> Result<Map> {
+        self.accept_own(pdu, Some(origin))?;
+        let before = self.state_before_of(&pdu.id)?;
+        let state = match before {
+            Some(before) => self.state(before)?,
+            None => self.current().clone(),
+        };
+        let held = self.find(&pdu.id)?;
+        let of = state
+            .iter()
+            .map(|(_, num)| num)
+            .chain(held.map(|held| held.node.num));
+        let chain = self.auth_chain(of)?;
+        let objects = |events: Vec<Arc<crate::room::Held>>| {
+            Value::Array(
+                events
+                    .iter()
+                    .map(|held| Value::Object(held.pdu().object.clone()))
+                    .collect(),
+            )
+        };
+        Ok(Map::from([
+            ("origin".to_owned(), Value::from(me.as_str())),
+            ("event".to_owned(), Value::Object(pdu.object.clone())),
+            ("state".to_owned(), objects(self.state_events(&state)?)),
+            ("auth_chain".to_owned(), objects(chain)),
+            ("members_omitted".to_owned(), Value::Bool(false)),
+        ]))
+    }
+}

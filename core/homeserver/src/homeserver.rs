@@ -1,0 +1,358 @@
+//! The facade: one method per operation.
+
+use crate::{
+    commands::Moderation,
+    config::{Config, Limits, StoreKind},
+    inner::{Inner, Waker},
+    policy::Policy,
+    room::Rooms,
+    types::*,
+};
+use roomlet_federation::{Client, Env, KeyCache, KeySettings, Sender, SenderSettings};
+use roomlet_store::{MemoryStore, SqliteOptions, SqliteStore, Store, Write};
+use roomlet_wire::{
+    Code, Error, EventId, Result, RoomId, ServerName, StreamPos, UserId,
+    frame::{Request, Response},
+};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+use tokio::sync::watch;
+
+/// A homeserver. Cheap to clone; every method from any thread, inside a tokio runtime.
+///
+/// Commands return once their result is durable here (other servers hear of it later). A command whose
+/// future is dropped may still take effect; a client transaction id makes its retry safe.
+///
+/// # Errors
+/// Every command answers `Closed` after [`close`](Self::close), `UnknownUser` for a user who is no account, `UnknownRoom`
+/// for a room that is not held here, `NotJoined` for a user who is not in it, `Denied` with the authorization rule that
+/// refuses an event, and the store's codes (`Store`, `StoreFull`, …); a failed command changes nothing.
+#[derive(Clone)]
+pub struct Homeserver {
+    inner: Arc<Inner>,
+}
+
+impl std::fmt::Debug for Homeserver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Homeserver").field(&self.inner.me).finish()
+    }
+}
+
+impl Homeserver {
+    /// Opens the store, makes a signing key on first use, resumes what was under way.
+    ///
+    /// # Errors
+    /// `StoreLocked`, `StoreDamaged`, `StoreNewer`, `StoreFull`; `BadParam` if the store is another server's.
+    pub async fn open(config: Config, env: Env, policy: Arc<dyn Policy>) -> Result<Self> {
+        let store: Arc<dyn Store> = match &config.store {
+            StoreKind::File(path) => Arc::new(SqliteStore::open(path, SqliteOptions::default())?),
+            StoreKind::Memory => Arc::new(MemoryStore::new()),
+        };
+        Self::open_with(config, env, policy, store).await
+    }
+
+    /// As [`open`](Self::open), on a store of the caller's; `config.store` is not looked at.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub async fn open_with(
+        config: Config,
+        env: Env,
+        policy: Arc<dyn Policy>,
+        store: Arc<dyn Store>,
+    ) -> Result<Self> {
+        let me = config.server_name.clone();
+        check_name(&*store, &me).await?;
+        let limits = &config.limits;
+        let timeout = Duration::from_millis(limits.request_timeout_ms);
+        let settings = KeySettings {
+            validity_ms: limits.key_validity_ms,
+            timeout,
+            ..KeySettings::default()
+        };
+        let keys = KeyCache::open(store.clone(), env.clone(), me.clone(), settings).await?;
+        let client = Arc::new(Client::new(env.clone(), keys.clone(), timeout));
+        let sender = Sender::start(
+            store.clone(),
+            env.clone(),
+            client.clone(),
+            sender_settings(&config.limits),
+        )?;
+        let updated = watch::Sender::new(0);
+        let waker = Arc::new(Waker {
+            sender: sender.clone(),
+            updated: updated.clone(),
+        });
+        let rooms = Rooms::new(me.clone(), store.clone(), waker, config.limits.open_rooms);
+        let inner = Arc::new(Inner {
+            me,
+            env,
+            policy,
+            keys,
+            client,
+            sender,
+            rooms,
+            updated,
+            store,
+            config,
+            joining: Default::default(),
+            repairing: Default::default(),
+            tasks: Default::default(),
+            closed: false.into(),
+        });
+        inner.resume()?;
+        Ok(Self { inner })
+    }
+
+    /// Stops all work and closes the store. Later calls, on any clone, answer `Closed`.
+    pub async fn close(&self) {
+        if self.inner.closed.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        self.inner.end().await;
+    }
+
+    /// The server's name.
+    #[must_use]
+    pub fn server_name(&self) -> &ServerName {
+        &self.inner.me
+    }
+
+    /// Answers a federation request of another server. Never fails: what is wrong is in the response.
+    pub async fn handle_request(&self, request: Request) -> Response {
+        self.inner.handle_request(request).await
+    }
+
+    /// The network is back, or the app woke up: forgets waits of deliveries and tries at once.
+    pub fn wake(&self) {
+        self.inner.keys.wake();
+        self.inner.sender.wake_all();
+    }
+
+    /// Makes an account `@localpart:server_name` (ID-4).
+    ///
+    /// # Errors
+    /// `BadId`, `Exists`.
+    pub async fn create_account(&self, localpart: &str) -> Result<UserId> {
+        self.inner.create_account(localpart).await
+    }
+
+    /// The server's accounts, by id.
+    pub async fn accounts(&self) -> Result<Vec<UserId>> {
+        self.inner.check_open()?;
+        self.inner.store.accounts()
+    }
+
+    /// Makes a room; invites are sent before it returns, and one that its server refuses fails the
+    /// call's invite only, never the room: see the updates.
+    pub async fn create_room(&self, user: &UserId, room: CreateRoom) -> Result<RoomId> {
+        self.inner.create_room(user, room).await
+    }
+
+    /// Invites; `reason` may be empty.
+    pub async fn invite(
+        &self,
+        user: &UserId,
+        room: &RoomId,
+        target: &UserId,
+        reason: Option<&str>,
+    ) -> Result<EventId> {
+        self.inner.invite(user, room, target, reason, false).await
+    }
+
+    /// Joins, through one of `via` if this server is not in the room (an invite's sender's server is asked too).
+    pub async fn join(&self, user: &UserId, room: &RoomId, via: &[ServerName]) -> Result<EventId> {
+        self.inner.join(user, room, via).await
+    }
+
+    /// Leaves, rejects an invite or retracts a knock. `None` where the room's servers could not be reached and
+    /// the invite was only dropped here (FED-36).
+    pub async fn leave(&self, user: &UserId, room: &RoomId, reason: Option<&str>) -> Result<Option<EventId>> {
+        self.inner.leave(user, room, reason).await
+    }
+
+    /// Kicks.
+    pub async fn kick(
+        &self,
+        user: &UserId,
+        room: &RoomId,
+        target: &UserId,
+        reason: Option<&str>,
+    ) -> Result<EventId> {
+        self.inner
+            .moderate(user, room, target, Moderation::Kick, reason)
+            .await
+    }
+
+    /// Bans.
+    pub async fn ban(
+        &self,
+        user: &UserId,
+        room: &RoomId,
+        target: &UserId,
+        reason: Option<&str>,
+    ) -> Result<EventId> {
+        self.inner
+            .moderate(user, room, target, Moderation::Ban, reason)
+            .await
+    }
+
+    /// Lifts a ban.
+    pub async fn unban(
+        &self,
+        user: &UserId,
+        room: &RoomId,
+        target: &UserId,
+        reason: Option<&str>,
+    ) -> Result<EventId> {
+        self.inner
+            .moderate(user, room, target, Moderation::Unban, reason)
+            .await
+    }
+
+    /// Sends a timeline event with `content`, a JSON object. `txn_id` makes retries safe: the same one of the
+    /// same user gives the same event id.
+    pub async fn send(
+        &self,
+        user: &UserId,
+        room: &RoomId,
+        kind: &str,
+        content: &str,
+        txn_id: Option<&str>,
+    ) -> Result<EventId> {
+        self.inner.send(user, room, kind, content, txn_id).await
+    }
+
+    /// Sends a state event.
+    pub async fn set_state(
+        &self,
+        user: &UserId,
+        room: &RoomId,
+        kind: &str,
+        state_key: &str,
+        content: &str,
+        txn_id: Option<&str>,
+    ) -> Result<EventId> {
+        self.inner
+            .set_state(user, room, kind, state_key, content, txn_id)
+            .await
+    }
+
+    /// Redacts an event.
+    pub async fn redact(
+        &self,
+        user: &UserId,
+        room: &RoomId,
+        event: &EventId,
+        reason: Option<&str>,
+        txn_id: Option<&str>,
+    ) -> Result<EventId> {
+        self.inner.redact(user, room, event, reason, txn_id).await
+    }
+
+    /// A page of the timeline as `user` may see it, from a [`Page::next`] token (`None`: from the newest event
+    /// backwards, or the oldest forwards). Backwards, other servers are asked where the local history ends.
+    pub async fn timeline(
+        &self,
+        user: &UserId,
+        room: &RoomId,
+        from: Option<&str>,
+        direction: Direction,
+        limit: usize,
+    ) -> Result<Page> {
+        self.inner.timeline(user, room, from, direction, limit).await
+    }
+
+    /// One event.
+    pub async fn event(&self, user: &UserId, room: &RoomId, event: &EventId) -> Result<RoomEvent> {
+        self.inner.event(user, room, event).await
+    }
+
+    /// The current state (what it was at the end, for a user who left), by type and state key.
+    pub async fn state(&self, user: &UserId, room: &RoomId) -> Result<Vec<RoomEvent>> {
+        self.inner.state(user, room).await
+    }
+
+    /// One state event of the current state.
+    pub async fn state_event(
+        &self,
+        user: &UserId,
+        room: &RoomId,
+        kind: &str,
+        state_key: &str,
+    ) -> Result<Option<RoomEvent>> {
+        self.inner.state_event(user, room, kind, state_key).await
+    }
+
+    /// The members, all or with one membership, by user id.
+    pub async fn members(
+        &self,
+        user: &UserId,
+        room: &RoomId,
+        membership: Option<&str>,
+    ) -> Result<Vec<Member>> {
+        self.inner.members(user, room, membership).await
+    }
+
+    /// The user's rooms and invites, by room id.
+    pub async fn rooms(&self, user: &UserId) -> Result<Vec<RoomSummary>> {
+        self.inner.rooms_of(user).await
+    }
+
+    /// The stripped state that came with a pending invite, as a JSON array (not verified: FED-38).
+    pub async fn invite_preview(&self, user: &UserId, room: &RoomId) -> Result<String> {
+        self.inner.invite_preview(user, room).await
+    }
+
+    /// Updates after `since` (0: from the beginning), 1 to `max` of them; waits until there is one. The host keeps
+    /// the last position it has handled, and resumes there.
+    pub async fn updates(&self, since: StreamPos, max: usize) -> Result<Vec<UpdateEntry>> {
+        self.inner.updates(since, max).await
+    }
+
+    /// The position of the newest update.
+    pub async fn last_update(&self) -> Result<StreamPos> {
+        self.inner.check_open()?;
+        self.inner.store.last_update()
+    }
+
+    /// Forgets updates up to and with `up_to`, which every reader has handled.
+    pub async fn trim_updates(&self, up_to: StreamPos) -> Result<()> {
+        self.inner.check_open()?;
+        self.inner.commit(vec![Write::TrimUpdates(up_to)]).await
+    }
+}
+
+fn sender_settings(limits: &Limits) -> SenderSettings {
+    SenderSettings {
+        pdus_per_second: limits.outbound_pdus_per_second,
+        burst: limits.outbound_burst,
+        backoff_first: Duration::from_millis(limits.backoff_first_ms),
+        backoff_max: Duration::from_millis(limits.backoff_max_ms),
+        outbox_per_destination: limits.outbox_per_destination,
+    }
+}
+
+/// The store belongs to one server name for ever.
+async fn check_name(store: &dyn Store, me: &ServerName) -> Result<()> {
+    const NAME: &str = "server_name";
+    match store.meta(NAME)? {
+        Some(name) if name == me.as_str() => Ok(()),
+        Some(name) => Err(Error::new(
+            Code::BadParam,
+            format!("the store belongs to server {name}, not to {me}"),
+        )),
+        None => {
+            let name = Write::Meta {
+                name: NAME.into(),
+                value: me.as_str().into(),
+            };
+            store
+                .commit(roomlet_store::Commit { writes: vec![name] })
+                .await
+                .map(|_| ())
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! What all parts of one server share.
+
+use crate::{config::Config, policy::Policy, room::Rooms};
+use roomlet_federation::{Env, client::Client, keys::KeyCache, sender::Sender};
+use roomlet_store::{Commit, Store, Write};
+use roomlet_wire::{Code, Error, Result, RoomId, RoomNum, ServerName, UserId, sign::KeyPair};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+use tokio::{sync::watch, task::JoinHandle};
+
+/// The parts of a server, and what they share.
+pub(crate) struct Inner {
+    pub(crate) config: Config,
+    pub(crate) me: ServerName,
+    pub(crate) env: Env,
+    pub(crate) policy: Arc<dyn Policy>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) keys: Arc<KeyCache>,
+    pub(crate) client: Arc<Client>,
+    pub(crate) sender: Arc<Sender>,
+    pub(crate) rooms: Rooms,
+    /// Counts commits with updates; waiting readers look at the store when it moves.
+    pub(crate) updated: watch::Sender<u64>,
+    /// Rooms that this server is joining now: their inbound PDUs wait for the end of it (FED-32).
+    pub(crate) joining: Mutex<BTreeMap<RoomId, watch::Receiver<()>>>,
+    /// Rooms whose staged PDUs are being repaired now.
+    pub(crate) repairing: Mutex<BTreeSet<RoomId>>,
+    /// Tasks that end with the server.
+    pub(crate) tasks: Mutex<Vec<JoinHandle<()>>>,
+    pub(crate) closed: AtomicBool,
+}
+
+/// What happens after a commit of a room.
+pub(crate) trait AfterCommit: Send + Sync + 'static {
+    /// Notes what a commit will have to cause.
+    fn notices(&self, commit: &Commit) -> Notices;
+    /// Causes it, once the commit is durable.
+    fn committed(&self, notices: Notices);
+}
+
+/// Destinations that are owed something new, and whether there are new updates.
+#[derive(Debug, Default)]
+pub(crate) struct Notices {
+    destinations: BTreeSet<ServerName>,
+    updated: bool,
+}
+
+/// Wakes the sender and the readers of the update stream.
+pub(crate) struct Waker {
+    pub(crate) sender: Arc<Sender>,
+    pub(crate) updated: watch::Sender<u64>,
+}
+
+impl AfterCommit for Waker {
+    fn notices(&self, commit: &Commit) -> Notices {
+        let mut notices = Notices::default();
+        for write in &commit.writes {
+            match write {
+                Write::Outbox { destination, .. } => {
+                    notices.destinations.insert(destination.clone());
+                }
+                Write::Update(_) => notices.updated = true,
+                _ => {}
+            }
+        }
+        notices
+    }
+
+    fn committed(&self, notices: Notices) {
+        for destination in &notices.destinations {
+            self.sender.notify(destination);
+        }
+        if notices.updated {
+            self.updated.send_modify(|count| *count += 1);
+        }
+    }
+}
+
+impl Inner {
+    /// Refuses commands after the server was closed.
+    pub(crate) fn check_open(&self) -> Result<()> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(Error::new(Code::Closed, "the server is closed"));
+        }
+        Ok(())
+    }
+
+    /// Refuses commands of users that are no accounts here.
+    pub(crate) fn check_account(&self, user: &UserId) -> Result<()> {
+        self.check_open()?;
+        if user.server() == self.me.as_str() && self.store.has_account(user)? {
+            return Ok(());
+        }
+        Err(Error::new(
+            Code::UnknownUser,
+            format!("user {user} is no account of {}", self.me),
+        ))
+    }
+
+    /// Whether a user is of this server.
+    pub(crate) fn is_local(&self, user: &UserId) -> bool {
+        user.server() == self.me.as_str()
+    }
+
+    /// The key that events and requests are signed with.
+    pub(crate) fn signing_key(&self) -> Arc<KeyPair> {
+        self.keys.signing_key()
+    }
+
+    /// Commits what belongs to no room, and wakes who waits for it.
+    pub(crate) async fn commit(&self, writes: Vec<Write>) -> Result<()> {
+        let commit = Commit { writes };
+        let waker = Waker {
+            sender: self.sender.clone(),
+            updated: self.updated.clone(),
+        };
+        let notices = waker.notices(&commit);
+        self.store.commit(commit).await?;
+        waker.committed(notices);
+        Ok(())
+    }
+
+    /// Runs a task that ends with the server.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        tasks.retain(|task| !task.is_finished());
+        if !self.closed.load(Ordering::Acquire) {
+            tasks.push(tokio::spawn(task));
+        }
+    }
+
+    /// Takes up what was under way when the server last ended: PDUs that wait for others.
+    pub(crate) fn resume(self: &Arc<Self>) -> Result<()> {
+        let waiting: BTreeSet<RoomNum> = self.store.staged(None)?.into_iter().map(|pdu| pdu.room).collect();
+        for num in waiting {
+            if let Some(room) = self.store.room_id(num)? {
+                self.repair(room);
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends all work: deliveries, repairs, rooms. Commits that were begun are finished.
+    pub(crate) async fn end(&self) {
+        self.sender.shutdown().await;
+        let tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        for task in tasks {
+            task.abort();
+            // Aborted or done, it no longer runs.
+            let _ = task.await;
+        }
+        self.rooms.close().await;
+        // Readers that wait for updates look again, and find the server closed.
+        self.updated.send_modify(|count| *count += 1);
+    }
+
+    /// A random string of `A-Za-z0-9`, for room ids and the like.
+    pub(crate) fn random_name(&self, len: usize) -> String {
+        const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789Aa";
+        let mut bytes = vec![0; len];
+        self.env.rng.fill(&mut bytes);
+        bytes
+            .into_iter()
+            .map(|byte| char::from(LETTERS[usize::from(byte & 63)]))
+            .collect()
+    }
+}

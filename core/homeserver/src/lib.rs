@@ -1,0 +1,32 @@
+//! A Matrix homeserver core that lives inside another program: the facade [`Homeserver`] and what serves it.
+#![forbid(unsafe_code)]
+
+mod accounts;
+mod acl;
+mod commands;
+pub mod config;
+mod fetch;
+mod handshake;
+pub mod homeserver;
+mod inbound;
+mod inner;
+mod membership;
+mod order;
+pub mod policy;
+mod room;
+mod timeline;
+mod transaction;
+pub mod types;
+mod updates;
+mod verify;
+
+pub use config::{Config, Limits, StoreKind};
+pub use homeserver::Homeserver;
+pub use policy::{AllowAll, Policy};
+pub use types::*;
+
+pub use roomlet_federation::env::{Clock, Env, Rng, Transport};
+pub use roomlet_wire::{
+    Code, Error, EventId, Result, RoomId, RoomVersion, ServerName, StreamPos, UserId,
+    frame::{Request, Response},
+};

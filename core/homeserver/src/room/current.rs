@@ -1,0 +1,119 @@
+//! The current state: what the forward extremities resolve to, and all that follows from it — members, servers,
+//! what users are told (EC-11).
+
+use super::open::OpenRoom;
+use roomlet_store::{Update, Write};
+use roomlet_wire::{EventNum, Result, ServerName, SlotNum, StateNum, UserId};
+
+impl OpenRoom {
+    /// Resolves the current state anew after the extremities changed; `cause` is the event that changed them, of
+    /// which users are told by itself.
+    pub(super) fn update_current(&mut self, cause: Option<EventNum>) -> Result<()> {
+        let mut after = Vec::with_capacity(self.record.forward.len());
+        for &num in &self.record.forward.clone() {
+            after.extend(self.get(num)?.state_after);
+        }
+        let num = self.resolve(after)?;
+        self.set_current(num, cause)
+    }
+
+    /// Makes `num` the current state.
+    pub(super) fn set_current(&mut self, num: StateNum, cause: Option<EventNum>) -> Result<()> {
+        if num == self.record.current_state {
+            return Ok(());
+        }
+        let new = self.states.get(num)?;
+        let changes = self.current.diff(&new);
+        self.record.current_state = num;
+        self.current = new;
+        // Users hear of their first sight of a room through its events and memberships.
+        let known = self.is_resident();
+        for (slot, was, is) in changes {
+            if known && (is.is_none() || is != cause) {
+                self.tell_of_state(slot, is)?;
+            }
+            self.slot_changed(slot, was, is)?;
+        }
+        Ok(())
+    }
+
+    /// Tells users of state that changed without an event of its own.
+    pub(super) fn tell_of_state(&mut self, slot: SlotNum, is: Option<EventNum>) -> Result<()> {
+        let event = is
+            .map(|num| self.get(num))
+            .transpose()?
+            .map(|held| held.pdu().id.clone());
+        let (kind, state_key) = self.slots.name(slot);
+        let (kind, state_key) = (kind.to_owned(), state_key.to_owned());
+        let room = self.id().clone();
+        self.writes.push(Write::Update(Update::State {
+            room,
+            kind,
+            state_key,
+            event,
+        }));
+        Ok(())
+    }
+
+    fn slot_changed(&mut self, slot: SlotNum, was: Option<EventNum>, is: Option<EventNum>) -> Result<()> {
+        let (kind, state_key) = self.slots.name(slot);
+        if kind == "m.room.member"
+            && let Ok(user) = UserId::parse(state_key)
+        {
+            self.member_changed(user, was, is)?;
+        }
+        Ok(())
+    }
+
+    fn member_changed(&mut self, user: UserId, was: Option<EventNum>, is: Option<EventNum>) -> Result<()> {
+        let before = self.membership_of(was)?;
+        let after = self.membership_of(is)?;
+        let row = after.clone().zip(is);
+        self.writes.push(Write::Member {
+            room: self.num(),
+            user: user.clone(),
+            membership: row,
+        });
+        let joined_before = before.as_deref() == Some("join");
+        let joined_after = after.as_deref() == Some("join");
+        if let Ok(server) = ServerName::parse(user.server())
+            && joined_before != joined_after
+        {
+            let count = self.servers.entry(server.clone()).or_default();
+            *count = if joined_after {
+                count.saturating_add(1)
+            } else {
+                count.saturating_sub(1)
+            };
+            if *count == 0 {
+                self.servers.remove(&server);
+            }
+        }
+        if before != after && user.server() == self.me.as_str() {
+            let sender = match is {
+                Some(num) => self.get(num)?.pdu().sender.clone(),
+                None => user.clone(),
+            };
+            let membership = after.unwrap_or_else(|| "leave".into());
+            let room = self.id().clone();
+            self.writes.push(Write::DropInvite {
+                user: user.clone(),
+                room: room.clone(),
+            });
+            self.writes.push(Write::Update(Update::Membership {
+                room,
+                user,
+                membership,
+                sender,
+            }));
+        }
+        Ok(())
+    }
+
+    fn membership_of(&self, num: Option<EventNum>) -> Result<Option<String>> {
+        Ok(match num {
+            Some(num) => self.get(num)?.pdu().membership().map(str::to_owned),
+            None => None,
+        })
+    }
+}

@@ -1,0 +1,351 @@
+//! An event's way into a room: are its parents here, may it stand, what becomes of the room (EV-21 … EV-24).
+
+use super::{events::Held, open::OpenRoom};
+use roomlet_room::{
+    auth::Denied,
+    graph,
+    ingest::{self, Verdict},
+    resolve,
+    state::StateMap,
+};
+use roomlet_store::{EventFlags, Update, Write};
+use roomlet_wire::{EventId, EventNum, Pdu, Result, StateNum, Verified};
+use std::sync::Arc;
+
+/// How an event came here.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Arrival {
+    /// Sent now, by this server or another.
+    Live {
+        /// The host's policy refuses to show it: it soft-fails (EV-21 step 7).
+        refused: bool,
+    },
+    /// Fetched as history (EC-4).
+    Backfill,
+}
+
+impl Arrival {
+    /// Sent now, and the host has nothing against it.
+    pub(crate) const LIVE: Arrival = Arrival::Live { refused: false };
+}
+
+/// What an event cites and this server does not hold.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Missing {
+    /// Of `prev_events`.
+    pub(crate) prev: Vec<EventId>,
+    /// Of `auth_events`.
+    pub(crate) auth: Vec<EventId>,
+}
+
+/// What became of an event.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Outcome {
+    /// It was here before.
+    Known,
+    /// It has no place in this room, for the reason given; nothing was stored.
+    Dropped(String),
+    /// It waits for others; nothing was stored.
+    Missing(Missing),
+    /// It is part of the room.
+    Accepted,
+    /// It is part of the graph, and users do not see it.
+    SoftFailed(String),
+    /// It is held as refused.
+    Rejected(Denied),
+}
+
+impl OpenRoom {
+    /// Takes an event whose signatures and hash were checked.
+    ///
+    /// # Errors
+    /// Only of the store: what is wrong with the event is an [`Outcome`].
+    pub(crate) fn ingest(&mut self, pdu: &Pdu<Verified>, arrival: Arrival) -> Result<Outcome> {
+        if let Some(fault) = self.fault_in_room(pdu)? {
+            return Ok(fault);
+        }
+        if self.holds_fully(&pdu.id)? {
+            return Ok(Outcome::Known);
+        }
+        let missing = self.missing(pdu)?;
+        if missing != Missing::default() {
+            return Ok(Outcome::Missing(missing));
+        }
+        let before = self.state_before(pdu)?;
+        self.place(pdu, before, arrival)
+    }
+
+    /// Takes an event together with the state before it, as another server told it: `state` names events that are
+    /// held. Parents that are not held become backward extremities (EC-3).
+    pub(crate) fn ingest_with_state(
+        &mut self,
+        pdu: &Pdu<Verified>,
+        state: &[EventId],
+        arrival: Arrival,
+    ) -> Result<Outcome> {
+        if let Some(fault) = self.fault_in_room(pdu)? {
+            return Ok(fault);
+        }
+        if self.holds_fully(&pdu.id)? {
+            return Ok(Outcome::Known);
+        }
+        let mut missing = self.missing(pdu)?;
+        if !missing.auth.is_empty() {
+            missing.prev.clear();
+            return Ok(Outcome::Missing(missing));
+        }
+        let before = self.told_state(state)?;
+        let outcome = self.place(pdu, before, arrival)?;
+        if let Some(child) = self.events.find(&pdu.id)? {
+            for missing in missing.prev {
+                self.writes.push(Write::MissingPrev {
+                    room: self.num(),
+                    missing,
+                    child,
+                });
+            }
+        }
+        Ok(outcome)
+    }
+
+    /// Takes an event for its place in auth chains and states: steps 1 to 4 only. Its auth events must be held.
+    pub(crate) fn ingest_outlier(&mut self, pdu: &Pdu<Verified>) -> Result<Outcome> {
+        if let Some(fault) = self.fault_in_room(pdu)? {
+            return Ok(fault);
+        }
+        if self.events.find(&pdu.id)?.is_some() {
+            return Ok(Outcome::Known);
+        }
+        let missing = Missing {
+            auth: self.missing(pdu)?.auth,
+            prev: Vec::new(),
+        };
+        if !missing.auth.is_empty() {
+            return Ok(Outcome::Missing(missing));
+        }
+        let num = self.next_event(pdu)?;
+        if let Some(key) = &pdu.state_key {
+            self.intern(&pdu.kind, key);
+        }
+        let mut node = self.events.node(num, pdu.clone(), false, &self.slots)?;
+        let verdict = ingest::judge_outlier(&node, self)?;
+        node.rejected = matches!(verdict, Verdict::Rejected(_));
+        let flags = EventFlags {
+            outlier: true,
+            rejected: node.rejected,
+            ..EventFlags::default()
+        };
+        self.put(Held {
+            node: Arc::new(node),
+            flags,
+            state_before: None,
+            state_after: None,
+            redacted_by: None,
+        });
+        Ok(match verdict {
+            Verdict::Rejected(denied) => Outcome::Rejected(denied),
+            _ => Outcome::Accepted,
+        })
+    }
+
+    /// What no rule of authorization refuses: an event of another room (TM-5), and a second create event, which those
+    /// rules judge without looking at the room.
+    fn fault_in_room(&self, pdu: &Pdu<Verified>) -> Result<Option<Outcome>> {
+        if pdu.room_id != *self.id() {
+            let about = format!(
+                "event {} is of room {}, not of {}",
+                pdu.id,
+                pdu.room_id,
+                self.id()
+            );
+            return Ok(Some(Outcome::Dropped(about)));
+        }
+        let is_create = pdu.is_state("m.room.create", "");
+        if is_create && self.slots.get("m.room.create", "").is_some() && self.events.find(&pdu.id)?.is_none()
+        {
+            let about = format!("event {}: room {} has another create event", pdu.id, self.id());
+            return Ok(Some(Outcome::Dropped(about)));
+        }
+        Ok(None)
+    }
+
+    fn holds_fully(&self, id: &EventId) -> Result<bool> {
+        Ok(self.find(id)?.is_some_and(|held| !held.flags.outlier))
+    }
+
+    /// What the event cites and this room does not hold.
+    pub(crate) fn missing(&self, pdu: &Pdu<Verified>) -> Result<Missing> {
+        let mut missing = Missing::default();
+        for id in &pdu.prev_events {
+            if !self.holds_fully(id)? {
+                missing.prev.push(id.clone());
+            }
+        }
+        for id in &pdu.auth_events {
+            if self.events.find(id)?.is_none() {
+                missing.auth.push(id.clone());
+            }
+        }
+        Ok(missing)
+    }
+
+    fn next_event(&mut self, pdu: &Pdu<Verified>) -> Result<EventNum> {
+        if let Some(num) = self.events.find(&pdu.id)? {
+            return Ok(num);
+        }
+        let num = self.record.next_event;
+        self.record.next_event = EventNum(num.0 + 1);
+        Ok(num)
+    }
+
+    /// The state before an event whose parents are held: the resolution of the states after them (EV-22).
+    fn state_before(&mut self, pdu: &Pdu<Verified>) -> Result<StateNum> {
+        let mut after = Vec::with_capacity(pdu.prev_events.len());
+        for id in &pdu.prev_events {
+            if let Some(held) = self.find(id)? {
+                after.extend(held.state_after);
+            }
+        }
+        self.resolve(after)
+    }
+
+    /// The state that several states resolve to.
+    pub(super) fn resolve(&mut self, mut states: Vec<StateNum>) -> Result<StateNum> {
+        states.sort_unstable();
+        states.dedup();
+        match states.as_slice() {
+            [] => return Ok(StateNum(0)),
+            [only] => return Ok(*only),
+            _ => {}
+        }
+        if let Some(&known) = self.resolved.get(&states) {
+            return Ok(known);
+        }
+        let maps = states
+            .iter()
+            .map(|&num| self.states.get(num))
+            .collect::<Result<Vec<StateMap>>>()?;
+        let map = resolve::resolve(self.version(), &maps, self, &self.slots)?;
+        let nearest = nearest(&map, &maps);
+        let num = self.states.derive(states[nearest], map, &mut self.writes)?;
+        self.resolved.insert(states, num);
+        Ok(num)
+    }
+
+    /// A state that another server told, as far as its events are held and not rejected.
+    fn told_state(&mut self, ids: &[EventId]) -> Result<StateNum> {
+        let mut map = StateMap::new();
+        for id in ids {
+            let Some(held) = self.find(id)? else { continue };
+            if let (Some(slot), false) = (held.node.slot, held.flags.rejected) {
+                map.insert(slot, held.node.num);
+            }
+        }
+        let current = self.record.current_state;
+        self.states.derive(current, map, &mut self.writes)
+    }
+
+    /// Judges an event whose auth events are held and the state before it known, and makes it part of the room.
+    fn place(&mut self, pdu: &Pdu<Verified>, before: StateNum, arrival: Arrival) -> Result<Outcome> {
+        let was = self.find(&pdu.id)?;
+        let num = self.next_event(pdu)?;
+        let slot = pdu.state_key.as_deref().map(|key| self.intern(&pdu.kind, key));
+        let before_map = self.states.get(before)?;
+        let mut node = self.events.node(num, pdu.clone(), false, &self.slots)?;
+        let mut verdict = match arrival {
+            Arrival::Live { .. } if !self.record.forward.is_empty() => {
+                ingest::judge(&node, &before_map, &self.current, self, &self.slots)?
+            }
+            _ => ingest::judge_backfilled(&node, &before_map, self, &self.slots)?,
+        };
+        if let Some(held) = was.as_ref().filter(|held| held.flags.rejected)
+            && let Verdict::Accepted | Verdict::SoftFailed(_) = verdict
+        {
+            // Step 4's refusal of the outlier is final (EV-23).
+            verdict = ingest::judge_outlier(&held.node, self)?;
+        }
+        node.rejected = matches!(verdict, Verdict::Rejected(_));
+        let refused = arrival == Arrival::Live { refused: true };
+        let flags = EventFlags {
+            outlier: false,
+            rejected: node.rejected,
+            soft_failed: matches!(verdict, Verdict::SoftFailed(_)) || (refused && !node.rejected),
+            backfilled: arrival == Arrival::Backfill,
+        };
+        let after = match slot {
+            Some(slot) if !node.rejected => {
+                let mut map = before_map;
+                map.insert(slot, num);
+                self.states.derive(before, map, &mut self.writes)?
+            }
+            _ => before,
+        };
+        let held = Held {
+            node: Arc::new(node),
+            flags,
+            state_before: Some(before),
+            state_after: Some(after),
+            redacted_by: None,
+        };
+        let held = self.put(held);
+        self.writes.push(Write::FoundPrev {
+            room: self.num(),
+            missing: pdu.id.clone(),
+        });
+        if arrival != Arrival::Backfill && !flags.rejected && !flags.soft_failed {
+            self.advance(&held)?;
+        }
+        if !flags.rejected {
+            self.redactions_after(&held)?;
+        }
+        Ok(match verdict {
+            Verdict::Rejected(denied) => Outcome::Rejected(denied),
+            Verdict::SoftFailed(denied) => Outcome::SoftFailed(denied.to_string()),
+            Verdict::Accepted if refused => Outcome::SoftFailed("the host's policy refuses it".into()),
+            Verdict::Accepted => Outcome::Accepted,
+        })
+    }
+
+    /// Makes an accepted event a forward extremity in place of those it follows (EC-1), and tells users of it.
+    fn advance(&mut self, held: &Arc<Held>) -> Result<()> {
+        if held.pdu().kind != "org.matrix.dummy_event" {
+            let update = Update::Event {
+                room: self.id().clone(),
+                event: held.pdu().id.clone(),
+            };
+            self.writes.push(Write::Update(update));
+        }
+        let prevs = self.held_prevs(held)?;
+        self.record.forward = graph::extremities_after(&self.record.forward, held.node.num, &prevs, |num| {
+            let parent = self.get(num)?;
+            let refused = parent.flags.rejected || parent.flags.soft_failed;
+            if refused {
+                self.held_prevs(&parent).map(Some)
+            } else {
+                Ok(None)
+            }
+        })?;
+        self.update_current(Some(held.node.num))?;
+        match held.node.slot {
+            // Users take a state event for the current one unless they are told what is.
+            Some(slot) if self.current.get(slot) != Some(held.node.num) => {
+                self.tell_of_state(slot, self.current.get(slot))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn held_prevs(&self, held: &Held) -> Result<Vec<EventNum>> {
+        let mut prevs = Vec::with_capacity(held.pdu().prev_events.len());
+        for id in &held.pdu().prev_events {
+            prevs.extend(self.events.find(id)?);
+        }
+        Ok(prevs)
+    }
+}
+
+/// The index of the map that differs least from `map`.
+fn nearest(map: &StateMap, maps: &[StateMap]) -> usize {
+    let distance = |other: &StateMap| other.diff(map).len();
+    (0..maps.len()).min_by_key(|&i| distance(&maps[i])).unwrap_or(0)
+}

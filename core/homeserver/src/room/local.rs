@@ -1,0 +1,230 @@
+//! Events of this server's users: drafted on the room's extremities, signed, taken like any other, sent out.
+
+use super::{
+    ingest::{Arrival, Outcome},
+    open::OpenRoom,
+};
+use roomlet_room::{auth, graph, state::StateMap};
+use roomlet_store::{OutboxItem, Write};
+use roomlet_wire::{
+    Code, Error, EventId, EventNum, Map, Pdu, Result, ServerName, UserId, Value, Verified, pdu::Draft,
+    sign::KeyPair,
+};
+use std::collections::BTreeSet;
+
+/// An event to be made.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Outgoing {
+    /// `type`.
+    pub(crate) kind: String,
+    /// Present for state events.
+    pub(crate) state_key: Option<String>,
+    /// `content`.
+    pub(crate) content: Map,
+    /// The event that it redacts.
+    pub(crate) redacts: Option<EventId>,
+}
+
+impl Outgoing {
+    /// A state event.
+    pub(crate) fn state(kind: &str, state_key: &str, content: Map) -> Self {
+        Self {
+            kind: kind.into(),
+            state_key: Some(state_key.into()),
+            content,
+            redacts: None,
+        }
+    }
+
+    /// A member event.
+    pub(crate) fn member(user: &UserId, membership: &str, reason: Option<&str>) -> Self {
+        let mut content = Map::from([("membership".to_owned(), Value::from(membership))]);
+        if let Some(reason) = reason {
+            content.insert("reason".into(), Value::from(reason));
+        }
+        Self::state("m.room.member", user, content)
+    }
+}
+
+impl OpenRoom {
+    /// An event of `sender` after the room's extremities, with the auth events that it needs (EC-2, AUTH-20).
+    pub(crate) fn draft(&mut self, sender: &UserId, outgoing: Outgoing, now: i64) -> Result<Draft> {
+        let (prev, state) = self.parents()?;
+        let mut depths = Vec::with_capacity(prev.len());
+        let mut prev_events = Vec::with_capacity(prev.len());
+        for num in prev {
+            let held = self.get(num)?;
+            depths.push(held.pdu().depth);
+            prev_events.push(held.pdu().id.clone());
+        }
+        let Outgoing {
+            kind,
+            state_key,
+            content,
+            ..
+        } = &outgoing;
+        let wanted = auth::select(self.version(), kind, sender, state_key.as_deref(), content);
+        let mut auth_events = Vec::with_capacity(wanted.len());
+        for (kind, key) in wanted {
+            auth_events.extend(
+                self.in_state(&state, &kind, &key)?
+                    .map(|held| held.pdu().id.clone()),
+            );
+        }
+        let Outgoing {
+            kind,
+            state_key,
+            content,
+            redacts,
+        } = outgoing;
+        let no_id = self.version().room_id_is_create_hash && kind == "m.room.create";
+        Ok(Draft {
+            room_id: (!no_id).then(|| self.id().clone()),
+            sender: sender.clone(),
+            kind,
+            state_key,
+            content,
+            prev_events,
+            auth_events,
+            depth: graph::depth_after(depths),
+            origin_server_ts: now,
+            redacts,
+        })
+    }
+
+    /// The extremities that a new event follows (the deepest, where there are too many), and their state.
+    fn parents(&mut self) -> Result<(Vec<EventNum>, StateMap)> {
+        let mut forward = Vec::with_capacity(self.record.forward.len());
+        for &num in &self.record.forward {
+            forward.push((num, self.get(num)?.pdu().depth));
+        }
+        let prev = graph::prevs_of_new_event(&forward);
+        if prev.len() == forward.len() {
+            return Ok((prev, self.current.clone()));
+        }
+        let mut after = Vec::with_capacity(prev.len());
+        for &num in &prev {
+            after.extend(self.get(num)?.state_after);
+        }
+        let state = self.resolve(after)?;
+        Ok((prev, self.states.get(state)?))
+    }
+
+    /// Makes an event of a local user, takes it, and puts it in the outbox of every other server of the room.
+    ///
+    /// # Errors
+    /// `Denied` with the rule that refuses it; what [`Draft::sign`] gives.
+    pub(crate) fn send(
+        &mut self,
+        sender: &UserId,
+        outgoing: Outgoing,
+        key: &KeyPair,
+        now: i64,
+    ) -> Result<Pdu<Verified>> {
+        let pdu = self
+            .draft(sender, outgoing, now)?
+            .sign(self.version(), &self.me, key)?;
+        self.accept_own(&pdu, None)?;
+        Ok(pdu)
+    }
+
+    /// Takes a finished event of a local user (or one that this server vouches for, as the resident of a join), and
+    /// sends it to the servers in the room before it, except `except`, which has it.
+    ///
+    /// # Errors
+    /// `Denied` with the rule that refuses it.
+    pub(crate) fn accept_own(&mut self, pdu: &Pdu<Verified>, except: Option<&ServerName>) -> Result<()> {
+        let mut destinations: BTreeSet<ServerName> = self.servers.keys().cloned().collect();
+        self.add_target_server(pdu, &mut destinations)?;
+        match self.ingest(pdu, Arrival::LIVE)? {
+            Outcome::Accepted => {}
+            Outcome::Known => {
+                let held = self.find(&pdu.id)?;
+                if held.is_some_and(|held| held.flags.rejected || held.flags.soft_failed) {
+                    return Err(refused(pdu, "it was refused before"));
+                }
+            }
+            Outcome::Rejected(denied) => return Err(refused(pdu, &denied.to_string())),
+            Outcome::SoftFailed(rule) => return Err(refused(pdu, &rule)),
+            Outcome::Dropped(about) => return Err(Error::new(Code::BadEvent, about)),
+            Outcome::Missing(missing) => {
+                let about = format!("event {} cites events that are not held: {missing:?}", pdu.id);
+                return Err(Error::new(Code::UnknownEvent, about));
+            }
+        }
+        let Some(event) = self.events.find(&pdu.id)? else {
+            return Ok(());
+        };
+        let room = self.num();
+        for destination in destinations {
+            if destination != self.me && Some(&destination) != except {
+                self.writes.push(Write::Outbox {
+                    destination,
+                    item: OutboxItem::Pdu { room, event },
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// A rescinded invite goes to the server of the invited user too, though it is not in the room (FED-24).
+    fn add_target_server(&self, pdu: &Pdu<Verified>, destinations: &mut BTreeSet<ServerName>) -> Result<()> {
+        let Some(target) = pdu.state_key.as_deref().filter(|_| pdu.kind == "m.room.member") else {
+            return Ok(());
+        };
+        if target == pdu.sender.as_str() || !matches!(pdu.membership(), Some("leave" | "ban")) {
+            return Ok(());
+        }
+        let Ok(target) = UserId::parse(target) else {
+            return Ok(());
+        };
+        if matches!(self.membership(&target)?.as_str(), "invite" | "knock") {
+            destinations.extend(ServerName::parse(target.server()).ok());
+        }
+        Ok(())
+    }
+
+    /// The event that a local command with this transaction id made before.
+    pub(crate) fn earlier_result(&self, user: &UserId, txn_id: &str) -> Result<Option<EventId>> {
+        let txn_id = self.txn_key(txn_id);
+        let waiting = self.writes.iter().find_map(|write| match write {
+            Write::ClientTxn {
+                user: of,
+                txn_id: id,
+                result,
+            } if of == user && *id == txn_id => Some(result.clone()),
+            _ => None,
+        });
+        match waiting {
+            Some(event) => Ok(Some(event)),
+            None => self.store.client_txn(user, &txn_id),
+        }
+    }
+
+    /// Remembers what a local command with a transaction id made.
+    pub(crate) fn remember_result(&mut self, user: &UserId, txn_id: &str, result: &EventId) {
+        let txn_id = self.txn_key(txn_id);
+        self.writes.push(Write::ClientTxn {
+            user: user.clone(),
+            txn_id,
+            result: result.clone(),
+        });
+    }
+
+    /// Transaction ids are the client's own in each room.
+    fn txn_key(&self, txn_id: &str) -> String {
+        format!("{} {txn_id}", self.num().0)
+    }
+
+    /// Checks a draft or template of another server's user against the current state, as it would be taken.
+    pub(crate) fn current_view(&self) -> super::read::View<'_> {
+        self.view(&self.current)
+    }
+}
+
+fn refused(pdu: &Pdu<Verified>, rule: &str) -> Error {
+    Error::new(
+        Code::Denied,
+        format!("{} of {} is not allowed: {rule}", pdu.kind, pdu.sender),
+    )
+}

@@ -1,0 +1,19 @@
+//! One room: its working state in memory, the task that alone writes it, and the registry of open rooms.
+
+mod current;
+mod events;
+mod ingest;
+mod join;
+mod local;
+mod open;
+mod read;
+mod redactions;
+mod registry;
+mod states;
+mod task;
+
+pub(crate) use events::Held;
+pub(crate) use ingest::{Arrival, Outcome};
+pub(crate) use local::Outgoing;
+pub(crate) use open::OpenRoom;
+pub(crate) use registry::{RoomHandle, Rooms};

@@ -1,0 +1,240 @@
+//! A room's working state: what its task needs in memory to take the next event.
+
+use super::{
+    events::{Events, Held},
+    states::States,
+};
+use roomlet_room::{
+    node::{Node, Source},
+    slot::Slots,
+    state::StateMap,
+};
+use roomlet_store::{RoomRecord, Store, Write};
+use roomlet_wire::{
+    EventId, EventNum, Result, RoomId, RoomNum, RoomVersion, ServerName, SlotNum, StateNum, UserId,
+};
+use std::{collections::BTreeMap, sync::Arc};
+
+/// See the module. Every change is in memory and in `writes` at once; the room's task commits these before it
+/// answers, or reads the room anew if it cannot.
+pub(crate) struct OpenRoom {
+    pub(super) me: ServerName,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) record: RoomRecord,
+    pub(super) slots: Slots,
+    pub(super) events: Events,
+    pub(super) states: States,
+    pub(super) current: StateMap,
+    /// Joined users by server, in the current state.
+    pub(super) servers: BTreeMap<ServerName, u32>,
+    /// What the room's extremities resolved to before: (sorted states after them) → state.
+    pub(super) resolved: BTreeMap<Vec<StateNum>, StateNum>,
+    pub(super) writes: Vec<Write>,
+}
+
+impl OpenRoom {
+    /// Reads a room from the store.
+    pub(crate) fn load(store: Arc<dyn Store>, me: ServerName, record: RoomRecord) -> Result<Self> {
+        let num = record.num;
+        let slots = Slots::restore(store.slots(num)?)?;
+        let mut room = Self {
+            events: Events::new(num, record.version, store.clone()),
+            states: States::new(num, store.clone(), record.next_state),
+            current: StateMap::new(),
+            servers: store.joined_servers(num)?.into_iter().collect(),
+            resolved: BTreeMap::new(),
+            writes: Vec::new(),
+            me,
+            store,
+            record,
+            slots,
+        };
+        room.current = room.states.get(room.record.current_state)?;
+        Ok(room)
+    }
+
+    /// A room that this server does not hold yet. State 0 is the empty one.
+    pub(crate) fn create(
+        store: Arc<dyn Store>,
+        me: ServerName,
+        num: RoomNum,
+        id: RoomId,
+        version: &'static RoomVersion,
+    ) -> Self {
+        let record = RoomRecord {
+            num,
+            id,
+            version,
+            forward: Vec::new(),
+            current_state: StateNum(0),
+            next_event: EventNum(0),
+            next_state: StateNum(0),
+            next_slot: SlotNum(0),
+        };
+        let mut writes = Vec::new();
+        let mut states = States::new(num, store.clone(), record.next_state);
+        states.checkpoint(StateMap::new(), &mut writes);
+        Self {
+            events: Events::new(num, version, store.clone()),
+            states,
+            current: StateMap::new(),
+            servers: BTreeMap::new(),
+            resolved: BTreeMap::new(),
+            writes,
+            me,
+            store,
+            slots: Slots::default(),
+            record,
+        }
+    }
+
+    /// The room's id.
+    pub(crate) fn id(&self) -> &RoomId {
+        &self.record.id
+    }
+
+    /// The room's version.
+    pub(crate) fn version(&self) -> &'static RoomVersion {
+        self.record.version
+    }
+
+    /// The room's number in the store.
+    pub(crate) fn num(&self) -> RoomNum {
+        self.record.num
+    }
+
+    /// The forward extremities.
+    pub(crate) fn forward(&self) -> &[EventNum] {
+        &self.record.forward
+    }
+
+    /// The servers with joined users in the current state.
+    pub(crate) fn servers(&self) -> impl Iterator<Item = &ServerName> {
+        self.servers.keys()
+    }
+
+    /// Whether a server has joined users in the current state.
+    pub(crate) fn has_server(&self, server: &ServerName) -> bool {
+        self.servers.contains_key(server)
+    }
+
+    /// Whether this server is in the room.
+    pub(crate) fn is_resident(&self) -> bool {
+        self.has_server(&self.me)
+    }
+
+    /// The event `id`, if it is held.
+    pub(crate) fn find(&self, id: &EventId) -> Result<Option<Arc<Held>>> {
+        match self.events.find(id)? {
+            Some(num) => Ok(Some(self.get(num)?)),
+            None => Ok(None),
+        }
+    }
+
+    /// The event `num`, which is held.
+    pub(crate) fn get(&self, num: EventNum) -> Result<Arc<Held>> {
+        self.events.get(num, &self.slots)
+    }
+
+    /// The map of a state.
+    pub(crate) fn state(&mut self, num: StateNum) -> Result<StateMap> {
+        self.states.get(num)
+    }
+
+    /// The current state.
+    pub(crate) fn current(&self) -> &StateMap {
+        &self.current
+    }
+
+    /// The event that a state holds at a slot.
+    pub(crate) fn in_state(
+        &self,
+        state: &StateMap,
+        kind: &str,
+        state_key: &str,
+    ) -> Result<Option<Arc<Held>>> {
+        match self.slots.get(kind, state_key).and_then(|slot| state.get(slot)) {
+            Some(num) => Ok(Some(self.get(num)?)),
+            None => Ok(None),
+        }
+    }
+
+    /// The event that the current state holds at a slot.
+    pub(crate) fn current_event(&self, kind: &str, state_key: &str) -> Result<Option<Arc<Held>>> {
+        self.in_state(&self.current, kind, state_key)
+    }
+
+    /// A user's membership in a state; `leave` where there is none.
+    pub(crate) fn membership_in(&self, state: &StateMap, user: &UserId) -> Result<String> {
+        let held = self.in_state(state, "m.room.member", user)?;
+        Ok(held
+            .and_then(|held| held.pdu().membership().map(str::to_owned))
+            .unwrap_or_else(|| "leave".into()))
+    }
+
+    /// A user's membership in the current state.
+    pub(crate) fn membership(&self, user: &UserId) -> Result<String> {
+        self.membership_in(&self.current, user)
+    }
+
+    /// The number of a slot, which is written with the next commit if it is new.
+    pub(super) fn intern(&mut self, kind: &str, state_key: &str) -> SlotNum {
+        if let Some(slot) = self.slots.get(kind, state_key) {
+            return slot;
+        }
+        let slot = self.slots.intern(kind, state_key);
+        let (kind, state_key) = (kind.to_owned(), state_key.to_owned());
+        self.writes.push(Write::Slot {
+            room: self.record.num,
+            slot,
+            kind,
+            state_key,
+        });
+        slot
+    }
+
+    /// Keeps an event in memory and writes it with the next commit.
+    pub(super) fn put(&mut self, held: Held) -> Arc<Held> {
+        let held = Arc::new(held);
+        self.events.put(&held);
+        self.writes.push(Write::Event {
+            room: self.record.num,
+            row: held.to_row(),
+        });
+        held
+    }
+
+    /// Takes what the next commit writes; a room without an event is not stored.
+    pub(super) fn take_writes(&mut self) -> Vec<Write> {
+        if self.record.next_event == EventNum(0) {
+            return Vec::new();
+        }
+        let mut writes = std::mem::take(&mut self.writes);
+        if !writes.is_empty() {
+            self.record.next_state = self.states.next();
+            self.record.next_slot = self.slots.next();
+            writes.push(Write::Room(self.record.clone()));
+        }
+        writes
+    }
+
+    /// Adds a write to the next commit.
+    pub(crate) fn write(&mut self, write: Write) {
+        self.writes.push(write);
+    }
+
+    /// Gives memory back after a commit.
+    pub(super) fn trim(&mut self) {
+        self.events.trim();
+        self.states.trim(self.record.current_state);
+        if self.resolved.len() > 64 {
+            self.resolved.clear();
+        }
+    }
+}
+
+impl Source for OpenRoom {
+    fn node(&self, num: EventNum) -> Result<Arc<Node>> {
+        Ok(self.get(num)?.node.clone())
+    }
+}

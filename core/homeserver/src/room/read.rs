@@ -1,0 +1,288 @@
+//! Reading a room: states as authorization sees them, auth chains, the graph behind given events, what a user may
+//! see.
+
+use super::{events::Held, open::OpenRoom};
+use roomlet_room::{
+    Levels,
+    auth::{self, AuthState},
+    node::Node,
+    state::StateMap,
+};
+use roomlet_store::{Direction, EventRow, Store, TimelinePos};
+use roomlet_wire::{Code, Error, EventId, EventNum, Pdu, Result, ServerName, StateNum, UserId, Verified};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    sync::Arc,
+};
+
+/// A state of the room as the authorization rules read it.
+pub(crate) struct View<'a> {
+    room: &'a OpenRoom,
+    state: &'a StateMap,
+}
+
+impl AuthState for View<'_> {
+    fn get(&self, kind: &str, key: &str) -> Option<Arc<Node>> {
+        self.room
+            .in_state(self.state, kind, key)
+            .ok()
+            .flatten()
+            .map(|held| held.node.clone())
+    }
+}
+
+/// Who may see events of a room (HV-1).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Visibility {
+    WorldReadable,
+    Shared,
+    Invited,
+    Joined,
+}
+
+impl Visibility {
+    fn of(held: Option<&Held>) -> Self {
+        let value = held.and_then(|held| {
+            held.pdu()
+                .content()
+                .get("history_visibility")?
+                .as_str()
+                .map(str::to_owned)
+        });
+        match value.as_deref() {
+            Some("world_readable") => Visibility::WorldReadable,
+            Some("invited") => Visibility::Invited,
+            Some("joined") => Visibility::Joined,
+            _ => Visibility::Shared,
+        }
+    }
+}
+
+impl OpenRoom {
+    /// See [`View`].
+    pub(crate) fn view<'a>(&'a self, state: &'a StateMap) -> View<'a> {
+        View { room: self, state }
+    }
+
+    /// The events of a state, by slot.
+    pub(crate) fn state_events(&self, state: &StateMap) -> Result<Vec<Arc<Held>>> {
+        state.iter().map(|(_, num)| self.get(num)).collect()
+    }
+
+    /// The auth chain of some events, themselves excluded unless one is in another's chain; by number.
+    pub(crate) fn auth_chain(&self, of: impl IntoIterator<Item = EventNum>) -> Result<Vec<Arc<Held>>> {
+        let mut walk: Vec<EventNum> = Vec::new();
+        for num in of {
+            walk.extend(self.get(num)?.node.auth.iter().copied());
+        }
+        let mut seen = BTreeSet::new();
+        while let Some(num) = walk.pop() {
+            if seen.insert(num) {
+                walk.extend(self.get(num)?.node.auth.iter().copied());
+            }
+        }
+        seen.into_iter().map(|num| self.get(num)).collect()
+    }
+
+    /// Up to `limit` events at and behind `from`, breadth first along `prev_events`, for `/backfill` (FED-41).
+    pub(crate) fn behind(&self, from: &[EventId], limit: usize) -> Result<Vec<Arc<Held>>> {
+        self.breadth_first(from, &BTreeSet::new(), limit)
+    }
+
+    /// Up to `limit` events behind `latest` that are not behind `earliest`, both excluded, for
+    /// `get_missing_events` (FED-41).
+    pub(crate) fn between(
+        &self,
+        earliest: &[EventId],
+        latest: &[EventId],
+        limit: usize,
+    ) -> Result<Vec<Arc<Held>>> {
+        let stop: BTreeSet<&EventId> = earliest.iter().chain(latest).collect();
+        let mut parents = Vec::new();
+        for id in latest {
+            if let Some(held) = self.find(id)? {
+                parents.extend(held.pdu().prev_events.iter().cloned());
+            }
+        }
+        self.breadth_first(&parents, &stop, limit)
+    }
+
+    fn breadth_first(
+        &self,
+        from: &[EventId],
+        stop: &BTreeSet<&EventId>,
+        limit: usize,
+    ) -> Result<Vec<Arc<Held>>> {
+        let mut queue: VecDeque<EventId> = from.iter().cloned().collect();
+        let mut seen = BTreeSet::new();
+        let mut found = Vec::new();
+        while let Some(id) = queue.pop_front() {
+            if found.len() >= limit {
+                break;
+            }
+            if stop.contains(&id) || !seen.insert(id.clone()) {
+                continue;
+            }
+            let Some(held) = self.find(&id)? else { continue };
+            if held.flags.outlier {
+                continue;
+            }
+            queue.extend(held.pdu().prev_events.iter().cloned());
+            if !held.flags.rejected {
+                found.push(held);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Whether a user may see an event (HV-1 … HV-4).
+    pub(crate) fn user_may_see(&mut self, user: &UserId, held: &Held) -> Result<bool> {
+        let Some(before) = held.state_before else {
+            return Ok(false);
+        };
+        let state = self.states.get(before)?;
+        let event = held.pdu();
+        let mut visibility = vec![Visibility::of(
+            self.in_state(&state, "m.room.history_visibility", "")?.as_deref(),
+        )];
+        if event.is_state("m.room.history_visibility", "") {
+            visibility.push(Visibility::of(Some(held)));
+        }
+        let mut memberships = vec![self.membership_in(&state, user)?];
+        if event.is_state("m.room.member", user) {
+            memberships.extend(event.membership().map(str::to_owned));
+        }
+        let at = |wanted: &str| memberships.iter().any(|membership| membership == wanted);
+        if at("join") || visibility.contains(&Visibility::WorldReadable) {
+            return Ok(true);
+        }
+        if visibility.contains(&Visibility::Shared) && self.joined_since(user, held)? {
+            return Ok(true);
+        }
+        Ok(visibility.contains(&Visibility::Invited) && at("invite"))
+    }
+
+    /// Whether the user was joined at some time after the event: now, or when they left (HV-4).
+    fn joined_since(&mut self, user: &UserId, held: &Held) -> Result<bool> {
+        let Some(member) = self.current_event("m.room.member", user)? else {
+            return Ok(false);
+        };
+        match member.pdu().membership() {
+            Some("join") => Ok(true),
+            Some("leave" | "ban") => {
+                let Some(before) = member.state_before else {
+                    return Ok(false);
+                };
+                let state = self.states.get(before)?;
+                let was = self.membership_in(&state, user)?;
+                Ok(was == "join"
+                    && (held.pdu().depth, held.node.num) <= (member.pdu().depth, member.node.num))
+            }
+            _ => Ok(false),
+        }
+    }
+
+    /// Whether a server in the room gets an event whole, or else redacted (HV-6).
+    pub(crate) fn server_may_see(&mut self, server: &ServerName, held: &Held) -> Result<bool> {
+        let Some(before) = held.state_before else {
+            return Ok(false);
+        };
+        let state = self.states.get(before)?;
+        let wanted: &[&str] =
+            match Visibility::of(self.in_state(&state, "m.room.history_visibility", "")?.as_deref()) {
+                Visibility::Shared | Visibility::WorldReadable => return Ok(true),
+                Visibility::Invited => &["join", "invite"],
+                Visibility::Joined => &["join"],
+            };
+        if held.pdu().origin() == server.as_str() {
+            return Ok(true);
+        }
+        for (slot, num) in state.iter() {
+            let (kind, key) = self.slots.name(slot);
+            if kind == "m.room.member"
+                && UserId::parse(key).is_ok_and(|user| user.server() == server.as_str())
+                && self
+                    .get(num)?
+                    .pdu()
+                    .membership()
+                    .is_some_and(|membership| wanted.contains(&membership))
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The state before an event that is held and no outlier.
+    pub(crate) fn state_before_of(&self, id: &EventId) -> Result<Option<StateNum>> {
+        Ok(self.find(id)?.and_then(|held| held.state_before))
+    }
+}
+
+/// What only the store has an order for.
+impl OpenRoom {
+    /// A page of rows that users may see, history visibility apart.
+    pub(crate) fn timeline_rows(
+        &self,
+        from: Option<TimelinePos>,
+        direction: Direction,
+        limit: usize,
+    ) -> Result<Vec<EventRow>> {
+        self.store.timeline(self.num(), from, direction, limit)
+    }
+
+    /// The backward extremities: events that are cited and not held.
+    pub(crate) fn missing_prevs(&self) -> Result<Vec<(EventId, EventNum)>> {
+        self.store.missing_prevs(self.num())
+    }
+}
+
+/// What a room says of other servers.
+impl OpenRoom {
+    /// Whether the room's access control list lets a server take part (FED-50).
+    pub(crate) fn acl_allows(&self, server: &ServerName) -> Result<bool> {
+        let held = self.current_event("m.room.server_acl", "")?;
+        Ok(held.is_none_or(|held| crate::acl::allows(held.pdu().content(), server)))
+    }
+
+    /// How many PDUs wait for others.
+    pub(crate) fn staged_count(&self) -> Result<usize> {
+        Ok(self.store.staged(Some(self.num()))?.len())
+    }
+}
+
+/// Checks before something is sent.
+impl OpenRoom {
+    /// This server's name.
+    pub(crate) fn me(&self) -> &ServerName {
+        &self.me
+    }
+
+    /// The store, for what concerns other rooms.
+    pub(crate) fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// Refuses an event that the current state does not allow.
+    pub(crate) fn check_allowed(&self, pdu: &Pdu<Verified>) -> Result<()> {
+        let node = self
+            .events
+            .node(EventNum(u32::MAX), pdu.clone(), false, &self.slots)?;
+        auth::check(&node, &self.current_view()).map_err(|denied| {
+            let about = format!("{} of {} is not allowed: {denied}", pdu.kind, pdu.sender);
+            Error::new(Code::Denied, about)
+        })
+    }
+
+    /// A joined local user who may invite, the first by user id.
+    pub(crate) fn local_inviter(&self) -> Result<Option<UserId>> {
+        let levels = Levels::of(&self.current_view());
+        for row in self.store.members(self.num(), Some("join"))? {
+            if row.user.server() == self.me.as_str() && levels.of_user(&row.user).reaches(levels.to_invite())
+            {
+                return Ok(Some(row.user));
+            }
+        }
+        Ok(None)
+    }
+}

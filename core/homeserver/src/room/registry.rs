@@ -1,0 +1,222 @@
+//! The rooms whose tasks run: opened on first use, the least used closed beyond the host's limit.
+
+use super::{
+    open::OpenRoom,
+    task::{self, Closure, Job},
+};
+use crate::inner::AfterCommit;
+use roomlet_store::Store;
+use roomlet_wire::{Code, Error, Result, RoomId, RoomVersion, ServerName};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinHandle,
+};
+
+/// Held by every job that is not answered yet: a room with one is not closed.
+pub(super) type Busy = Arc<()>;
+
+struct Entry {
+    jobs: mpsc::UnboundedSender<Box<dyn Job>>,
+    busy: Busy,
+    used: u64,
+    task: JoinHandle<()>,
+}
+
+#[derive(Default)]
+struct Open {
+    rooms: BTreeMap<RoomId, Entry>,
+    clock: u64,
+    next_num: Option<u32>,
+    closed: bool,
+}
+
+/// See the module.
+pub(crate) struct Rooms {
+    me: ServerName,
+    store: Arc<dyn Store>,
+    after_commit: Arc<dyn AfterCommit>,
+    limit: usize,
+    open: Mutex<Open>,
+}
+
+/// A room to work on.
+pub(crate) struct RoomHandle {
+    jobs: mpsc::UnboundedSender<Box<dyn Job>>,
+    busy: Busy,
+    id: RoomId,
+}
+
+impl RoomHandle {
+    /// Runs `work` on the room's task and answers when what it wrote is durable. Nothing of it is kept if it fails.
+    ///
+    /// # Errors
+    /// What `work` gives; the store's error if the commit failed; `Closed`.
+    pub(crate) async fn run<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut OpenRoom) -> Result<T> + Send + 'static,
+    {
+        let (reply, result) = oneshot::channel();
+        let job = Closure {
+            work: Some(work),
+            result: None,
+            reply,
+            _busy: self.busy.clone(),
+        };
+        let gone = || {
+            Error::new(
+                Code::Closed,
+                format!("room {} was closed while a command waited", self.id),
+            )
+        };
+        self.jobs.send(Box::new(job)).map_err(|_| gone())?;
+        result.await.map_err(|_| gone())?
+    }
+}
+
+impl Rooms {
+    pub(crate) fn new(
+        me: ServerName,
+        store: Arc<dyn Store>,
+        after_commit: Arc<dyn AfterCommit>,
+        limit: usize,
+    ) -> Self {
+        Self {
+            me,
+            store,
+            after_commit,
+            limit: limit.max(1),
+            open: Mutex::default(),
+        }
+    }
+
+    fn open(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The room `id`.
+    ///
+    /// # Errors
+    /// `UnknownRoom` if this server does not hold it, `Closed`.
+    pub(crate) fn get(&self, id: &RoomId) -> Result<RoomHandle> {
+        self.find(id)?
+            .ok_or_else(|| Error::new(Code::UnknownRoom, format!("room {id} is not known here")))
+    }
+
+    /// The room `id`, if this server holds it.
+    pub(crate) fn find(&self, id: &RoomId) -> Result<Option<RoomHandle>> {
+        let mut open = self.open();
+        if let Some(handle) = open.use_room(id)? {
+            return Ok(Some(handle));
+        }
+        match self.store.room(id)? {
+            Some(record) => self
+                .start(&mut open, |store, me| OpenRoom::load(store, me, record))
+                .map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The room `id`, made empty if this server does not hold it. It is stored with its first job that writes.
+    pub(crate) fn get_or_create(&self, id: &RoomId, version: &'static RoomVersion) -> Result<RoomHandle> {
+        let mut open = self.open();
+        if let Some(handle) = open.use_room(id)? {
+            return Ok(handle);
+        }
+        if let Some(record) = self.store.room(id)? {
+            return self.start(&mut open, |store, me| OpenRoom::load(store, me, record));
+        }
+        let num = match open.next_num {
+            Some(num) => num,
+            None => self.store.next_room()?.0,
+        };
+        open.next_num = Some(num + 1);
+        let num = roomlet_wire::RoomNum(num);
+        self.start(&mut open, |store, me| {
+            Ok(OpenRoom::create(store, me, num, id.clone(), version))
+        })
+    }
+
+    fn start(
+        &self,
+        open: &mut Open,
+        load: impl FnOnce(Arc<dyn Store>, ServerName) -> Result<OpenRoom>,
+    ) -> Result<RoomHandle> {
+        let room = load(self.store.clone(), self.me.clone())?;
+        let id = room.id().clone();
+        let (jobs, queue) = mpsc::unbounded_channel();
+        let busy = Busy::default();
+        let task = tokio::spawn(task::run(room, queue, self.after_commit.clone()));
+        open.close_idle(self.limit);
+        let entry = Entry {
+            jobs: jobs.clone(),
+            busy: busy.clone(),
+            used: open.tick(),
+            task,
+        };
+        open.rooms.insert(id.clone(), entry);
+        Ok(RoomHandle { jobs, busy, id })
+    }
+
+    /// Ends all tasks, once the jobs that they have are done.
+    pub(crate) async fn close(&self) {
+        let ended: Vec<JoinHandle<()>> = {
+            let mut open = self.open();
+            open.closed = true;
+            std::mem::take(&mut open.rooms)
+                .into_values()
+                .map(|entry| entry.task)
+                .collect()
+        };
+        for task in ended {
+            // A task that panicked is at its end too.
+            let _ = task.await;
+        }
+    }
+}
+
+impl Open {
+    fn tick(&mut self) -> u64 {
+        self.clock += 1;
+        self.clock
+    }
+
+    fn use_room(&mut self, id: &RoomId) -> Result<Option<RoomHandle>> {
+        if self.closed {
+            return Err(Error::new(Code::Closed, "the server is closed"));
+        }
+        let used = self.tick();
+        let Some(entry) = self.rooms.get_mut(id) else {
+            return Ok(None);
+        };
+        if entry.jobs.is_closed() {
+            self.rooms.remove(id);
+            return Ok(None);
+        }
+        entry.used = used;
+        Ok(Some(RoomHandle {
+            jobs: entry.jobs.clone(),
+            busy: entry.busy.clone(),
+            id: id.clone(),
+        }))
+    }
+
+    /// Closes the least used rooms that nobody holds until there is place for one more.
+    fn close_idle(&mut self, limit: usize) {
+        while self.rooms.len() >= limit {
+            let idle = self
+                .rooms
+                .iter()
+                .filter(|(_, entry)| Arc::strong_count(&entry.busy) == 1);
+            let Some((id, _)) = idle.min_by_key(|(_, entry)| entry.used) else {
+                return;
+            };
+            let id = id.clone();
+            self.rooms.remove(&id);
+        }
+    }
+}

@@ -1,0 +1,374 @@
+//! Transactions of other servers: checked, taken or staged, and only then acknowledged (FED-20, FED-21, EC-10).
+
+use crate::{
+    inner::Inner,
+    room::{Arrival, Outcome, RoomHandle},
+};
+use roomlet_store::{StagedPdu, Write};
+use roomlet_wire::{
+    Code, Error, EventId, Map, Parsed, Pdu, Result, RoomId, ServerName, Value, Verified, json, limits,
+};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
+
+/// How long inbound PDUs wait for a join of their room that is under way.
+const JOIN_WAIT: Duration = Duration::from_secs(20);
+/// The first wait after a repair that got nowhere; it doubles each time.
+const REPAIR_WAIT: Duration = Duration::from_secs(2);
+/// Repairs that get nowhere, in a row, before the PDUs that wait are given up.
+const REPAIR_TRIES: u32 = 12;
+
+type Results = BTreeMap<EventId, Result<()>>;
+
+/// The transaction that is being taken.
+#[derive(Clone)]
+struct Txn {
+    origin: ServerName,
+    id: String,
+    now: i64,
+}
+
+impl Txn {
+    fn store_reply(&self, results: &Results) -> Write {
+        let body = json::map_to_canonical(&reply(results));
+        Write::TxnReply {
+            origin: self.origin.clone(),
+            txn_id: self.id.clone(),
+            body,
+            now: self.now,
+        }
+    }
+}
+
+impl Inner {
+    /// Answers `PUT /send/{txnId}`.
+    pub(crate) async fn receive_transaction(
+        self: &Arc<Self>,
+        origin: &ServerName,
+        txn_id: &str,
+        pdus: Vec<Value>,
+        edus: &[Value],
+    ) -> Result<Map> {
+        if let Some(reply) = self.store.txn_reply(origin, txn_id)? {
+            return json::parse_object(reply.as_bytes());
+        }
+        if pdus.len() > limits::TRANSACTION_PDUS || edus.len() > limits::TRANSACTION_EDUS {
+            let about = format!(
+                "transaction {txn_id}: {} PDUs and {} EDUs, at most 50 and 100",
+                pdus.len(),
+                edus.len()
+            );
+            return Err(Error::new(Code::BadParam, about));
+        }
+        let txn = Txn {
+            origin: origin.clone(),
+            id: txn_id.to_owned(),
+            now: self.env.clock.now_ms(),
+        };
+        let mut results = Results::new();
+        let mut rooms = by_room(pdus).into_iter().peekable();
+        let mut stored = false;
+        while let Some((room, pdus)) = rooms.next() {
+            self.wait_for_join(&room).await;
+            if let Some(handle) = self.rooms.find(&room)? {
+                let is_last = rooms.peek().is_none();
+                stored = self
+                    .receive_pdus(&handle, &room, &txn, is_last, pdus, &mut results)
+                    .await?;
+            } else {
+                self.receive_rescissions(&room, pdus, &mut results).await;
+            }
+        }
+        if !stored {
+            self.commit(vec![txn.store_reply(&results)]).await?;
+        }
+        Ok(reply(&results))
+    }
+
+    /// PDUs of a room that is being joined are taken when that is done, so that none is lost.
+    async fn wait_for_join(&self, room: &RoomId) {
+        let joining = self
+            .joining
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(room)
+            .cloned();
+        if let Some(mut done) = joining {
+            // Both ends of the wait, the join's and the time's, lead on to the same: look whether the room is here.
+            let _ = tokio::time::timeout(JOIN_WAIT, done.changed()).await;
+        }
+    }
+
+    /// Takes the PDUs of one room, in one commit. The last room's commit has the transaction's reply in it as well
+    /// (`true`): a transaction of one room syncs the disk once.
+    async fn receive_pdus(
+        self: &Arc<Self>,
+        handle: &RoomHandle,
+        room: &RoomId,
+        txn: &Txn,
+        is_last: bool,
+        objects: Vec<Map>,
+        results: &mut Results,
+    ) -> Result<bool> {
+        let (origin, from) = (&txn.origin, txn.origin.clone());
+        let (version, resident, allowed) = handle
+            .run(move |room| Ok((room.version(), room.is_resident(), room.acl_allows(&from)?)))
+            .await?;
+        let mut parsed: Vec<Pdu<Parsed>> = Vec::with_capacity(objects.len());
+        for object in objects {
+            match Pdu::from_object(object, version) {
+                Ok(pdu) if !allowed => {
+                    let about = format!("server {origin} is denied by the room's access control list");
+                    results.insert(pdu.id.clone(), Err(Error::new(Code::Forbidden, about)));
+                }
+                Ok(pdu) => parsed.push(pdu),
+                // Without a form there is no id to answer for (FED-20).
+                Err(_) => {}
+            }
+        }
+        let ids: Vec<EventId> = parsed.iter().map(|pdu| pdu.id.clone()).collect();
+        let mut verified = Vec::with_capacity(ids.len());
+        for (id, checked) in ids.into_iter().zip(self.verify(parsed).await) {
+            match checked {
+                Ok(pdu) => {
+                    let refused = !self
+                        .policy
+                        .accept_event(room, &pdu.id, &pdu.sender, &pdu.kind)
+                        .await;
+                    verified.push((pdu, Arrival::Live { refused }));
+                }
+                Err(error) => {
+                    results.insert(id, Err(error));
+                }
+            }
+        }
+        if !resident {
+            self.receive_as_outsider(room, verified, results).await?;
+            return Ok(false);
+        }
+        let (txn, limit) = (txn.clone(), self.config.limits.staged_per_room);
+        let mut so_far = std::mem::take(results);
+        let (taken, staged) = handle
+            .run(move |room| {
+                let staged = take_or_stage(room, verified, &txn.origin, limit, &mut so_far)?;
+                if is_last {
+                    room.write(txn.store_reply(&so_far));
+                }
+                Ok((so_far, staged))
+            })
+            .await?;
+        *results = taken;
+        if staged {
+            self.repair(room.clone());
+        }
+        Ok(is_last)
+    }
+
+    /// A room that all local users left: only what concerns an invite to it is taken.
+    async fn receive_as_outsider(
+        &self,
+        room: &RoomId,
+        pdus: Vec<(Pdu<Verified>, Arrival)>,
+        results: &mut Results,
+    ) -> Result<()> {
+        for (pdu, _) in pdus {
+            let result = match self.rescind(room, &pdu).await {
+                Ok(true) => Ok(()),
+                Ok(false) => Err(Error::new(
+                    Code::UnknownRoom,
+                    format!("this server is not in room {room}"),
+                )),
+                Err(error) => Err(error),
+            };
+            results.insert(pdu.id.clone(), result);
+        }
+        Ok(())
+    }
+
+    /// Of a room that is not held here only the end of an invite is taken (FED-24).
+    async fn receive_rescissions(&self, room: &RoomId, objects: Vec<Map>, results: &mut Results) {
+        for object in objects {
+            let target = object
+                .get("state_key")
+                .and_then(Value::as_str)
+                .and_then(|key| roomlet_wire::UserId::parse(key).ok());
+            let Some(invite) = target.and_then(|user| self.store.invite(&user, room).ok().flatten()) else {
+                continue;
+            };
+            let Ok(pdu) = self.verify_object(object, invite.version).await else {
+                continue;
+            };
+            if let Ok(true) = self.rescind(room, &pdu).await {
+                results.insert(pdu.id.clone(), Ok(()));
+            }
+        }
+    }
+
+    /// Drops a pending invite that its sender takes back. Whether the event did that.
+    async fn rescind(&self, room: &RoomId, pdu: &Pdu<Verified>) -> Result<bool> {
+        let is_end = pdu.kind == "m.room.member" && matches!(pdu.membership(), Some("leave" | "ban"));
+        let Some(user) = pdu
+            .state_key
+            .as_deref()
+            .and_then(|key| roomlet_wire::UserId::parse(key).ok())
+        else {
+            return Ok(false);
+        };
+        let Some(invite) = self.store.invite(&user, room)? else {
+            return Ok(false);
+        };
+        let invite_pdu = Pdu::from_store(invite.event_json.as_bytes(), invite.version)?;
+        if !is_end || pdu.sender != invite_pdu.sender || !pdu.auth_events.contains(&invite_pdu.id) {
+            return Ok(false);
+        }
+        self.drop_invite(&user, room, pdu.membership().unwrap_or("leave"), &pdu.sender)
+            .await?;
+        Ok(true)
+    }
+
+    /// Starts work on the staged PDUs of a room, unless it is under way.
+    pub(crate) fn repair(self: &Arc<Self>, room: RoomId) {
+        let first = self
+            .repairing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(room.clone());
+        if first {
+            let inner = self.clone();
+            self.spawn(async move {
+                inner.repair_room(&room).await;
+                inner
+                    .repairing
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .remove(&room);
+                // What was staged between the last look and now has nobody else to take it up.
+                if inner.staged_of(&room).is_ok_and(|staged| !staged.is_empty()) && inner.check_open().is_ok()
+                {
+                    inner.repair(room);
+                }
+            });
+        }
+    }
+
+    fn staged_of(&self, room: &RoomId) -> Result<Vec<StagedPdu>> {
+        match self.store.room(room)? {
+            Some(record) => self.store.staged(Some(record.num)),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    async fn repair_room(&self, room: &RoomId) {
+        let mut tries = 0;
+        while tries < REPAIR_TRIES {
+            let Ok(staged) = self.staged_of(room) else { return };
+            if staged.is_empty() {
+                return;
+            }
+            let mut progress = false;
+            for pdu in staged {
+                progress |= self.repair_one(room, &pdu).await.unwrap_or(false);
+            }
+            if progress {
+                tries = 0;
+            } else {
+                tokio::time::sleep(REPAIR_WAIT * 2_u32.pow(tries.min(8))).await;
+                tries += 1;
+            }
+        }
+        let Ok(staged) = self.staged_of(room) else { return };
+        let unstage = staged
+            .into_iter()
+            .map(|pdu| Write::Unstage {
+                room: pdu.room,
+                event: pdu.event,
+            })
+            .collect();
+        // If this fails too, the next start of the server tries again.
+        let _ = self.commit(unstage).await;
+    }
+
+    /// Whether the PDU no longer waits.
+    async fn repair_one(&self, room: &RoomId, staged: &StagedPdu) -> Result<bool> {
+        let handle = self.rooms.get(room)?;
+        let version = handle.run(|room| Ok(room.version())).await?;
+        let pdu = Pdu::from_store(staged.json.as_bytes(), version)?;
+        if let Outcome::Missing(_) = self.ingest_fetching(room, &pdu, &staged.origin).await? {
+            return Ok(false);
+        }
+        self.commit(vec![Write::Unstage {
+            room: staged.room,
+            event: staged.event.clone(),
+        }])
+        .await?;
+        Ok(true)
+    }
+}
+
+/// The PDUs by the room that they name, in the order of the transaction within each.
+fn by_room(pdus: Vec<Value>) -> BTreeMap<RoomId, Vec<Map>> {
+    let mut rooms: BTreeMap<RoomId, Vec<Map>> = BTreeMap::new();
+    for pdu in pdus {
+        let Value::Object(object) = pdu else { continue };
+        if let Some(Ok(room)) = object.get("room_id").and_then(Value::as_str).map(RoomId::parse) {
+            rooms.entry(room).or_default().push(object);
+        }
+    }
+    rooms
+}
+
+/// Takes what can be taken; what waits for others is staged in the same commit. Whether anything was.
+fn take_or_stage(
+    room: &mut crate::room::OpenRoom,
+    pdus: Vec<(Pdu<Verified>, Arrival)>,
+    origin: &ServerName,
+    limit: usize,
+    results: &mut Results,
+) -> Result<bool> {
+    let mut waiting: Option<usize> = None;
+    for (pdu, arrival) in pdus {
+        let result = match room.ingest(&pdu, arrival)? {
+            Outcome::Accepted | Outcome::Known | Outcome::SoftFailed(_) => Ok(()),
+            Outcome::Rejected(denied) => Err(Error::new(Code::Denied, denied.to_string())),
+            Outcome::Dropped(about) => Err(Error::new(Code::BadEvent, about)),
+            Outcome::Missing(_) => {
+                let count = match waiting {
+                    Some(count) => count,
+                    None => room.staged_count()?,
+                };
+                if count >= limit {
+                    let about = format!(
+                        "{count} events of room {} wait for missing ones already",
+                        room.id()
+                    );
+                    Err(Error::new(Code::Busy, about))
+                } else {
+                    waiting = Some(count + 1);
+                    room.write(Write::Stage(StagedPdu {
+                        room: room.num(),
+                        event: pdu.id.clone(),
+                        origin: origin.clone(),
+                        json: pdu.to_json().into_boxed_str(),
+                    }));
+                    Ok(())
+                }
+            }
+        };
+        results.insert(pdu.id.clone(), result);
+    }
+    Ok(waiting.is_some())
+}
+
+fn reply(results: &Results) -> Map {
+    let pdus = results.iter().map(|(id, result)| {
+        let entry = match result {
+            Ok(()) => Map::new(),
+            Err(error) => Map::from([("error".to_owned(), Value::from(error.about()))]),
+        };
+        (id.as_str().to_owned(), Value::Object(entry))
+    });
+    Map::from([("pdus".to_owned(), Value::Object(pdus.collect()))])
+}

@@ -1,0 +1,93 @@
+//! The update stream, as the host reads it: positions from the store, contents as they are now.
+
+use crate::{
+    inner::Inner,
+    timeline::room_event,
+    types::{RoomEvent, RoomUpdate, UpdateEntry},
+};
+use roomlet_store::Update;
+use roomlet_wire::{Code, Error, EventId, Result, RoomId, StreamPos};
+
+/// Updates given at once, whatever the host asks for.
+const MAX_UPDATES: usize = 1_000;
+
+impl Inner {
+    pub(crate) async fn updates(&self, since: StreamPos, max: usize) -> Result<Vec<UpdateEntry>> {
+        let max = max.clamp(1, MAX_UPDATES);
+        let mut updated = self.updated.subscribe();
+        loop {
+            self.check_open()?;
+            updated.borrow_and_update();
+            let rows = self.store.updates(since, max)?;
+            if !rows.is_empty() {
+                return rows
+                    .into_iter()
+                    .map(|(pos, update)| {
+                        Ok(UpdateEntry {
+                            pos,
+                            update: self.show(update)?,
+                        })
+                    })
+                    .collect();
+            }
+            if updated.changed().await.is_err() {
+                return Err(Error::new(Code::Closed, "the server is closed"));
+            }
+        }
+    }
+
+    fn show(&self, update: Update) -> Result<RoomUpdate> {
+        Ok(match update {
+            Update::Event { room, event } => RoomUpdate::Event(self.stored_event(&room, &event)?),
+            Update::State {
+                room,
+                kind,
+                state_key,
+                event,
+            } => {
+                let event = event.map(|event| self.stored_event(&room, &event)).transpose()?;
+                RoomUpdate::StateChanged {
+                    room_id: room,
+                    kind,
+                    state_key,
+                    event,
+                }
+            }
+            Update::Membership {
+                room,
+                user,
+                membership,
+                sender,
+            } => RoomUpdate::Membership {
+                room_id: room,
+                user,
+                membership,
+                sender,
+            },
+            Update::Redacted { room, event, by } => RoomUpdate::Redacted {
+                room_id: room,
+                event,
+                by,
+            },
+        })
+    }
+
+    /// An event as it is stored now, without the room's task.
+    fn stored_event(&self, room: &RoomId, event: &EventId) -> Result<RoomEvent> {
+        let gone = || {
+            Error::new(
+                Code::StoreDamaged,
+                format!("event {event} of an update is not in the store"),
+            )
+        };
+        for (num, at) in self.store.find_event(event)? {
+            if self.store.room_id(num)?.as_ref() != Some(room) {
+                continue;
+            }
+            let row = self.store.event_by_num(num, at)?.ok_or_else(gone)?;
+            let record = self.store.room(room)?.ok_or_else(gone)?;
+            return room_event(&row, record.version);
+        }
+        Err(gone())
+    }
+}

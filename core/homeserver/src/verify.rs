@@ -1,0 +1,102 @@
+//! Checking the events that other servers give: form, keys, signatures, hash (EV-21 steps 1–3).
+
+use crate::inner::Inner;
+use roomlet_wire::{
+    Code, Error, EventId, KeyId, Map, Parsed, Pdu, Result, RoomId, RoomVersion, ServerName, Value, Verified,
+};
+use std::collections::BTreeSet;
+
+/// Fewer signatures than this are not worth a second thread.
+const PARALLEL_FROM: usize = 16;
+
+impl Inner {
+    /// Checks the PDUs of a reply; bad ones, those of other rooms and those `known` already are left out (EV-25, TM-10).
+    pub(crate) async fn verify_reply(
+        &self,
+        room: &RoomId,
+        version: &'static RoomVersion,
+        values: Vec<Value>,
+        known: &BTreeSet<EventId>,
+    ) -> Vec<Pdu<Verified>> {
+        let parsed: Vec<Pdu<Parsed>> = values
+            .into_iter()
+            .filter_map(|value| match value {
+                Value::Object(object) => Pdu::from_backfill(object, version).ok(),
+                _ => None,
+            })
+            .filter(|pdu| pdu.room_id == *room && !known.contains(&pdu.id))
+            .collect();
+        self.verify(parsed)
+            .await
+            .into_iter()
+            .filter_map(Result::ok)
+            .collect()
+    }
+
+    /// Checks one event as an object.
+    pub(crate) async fn verify_object(
+        &self,
+        object: Map,
+        version: &'static RoomVersion,
+    ) -> Result<Pdu<Verified>> {
+        let pdu = Pdu::from_object(object, version)?;
+        self.verify(vec![pdu])
+            .await
+            .pop()
+            .unwrap_or_else(|| Err(Error::new(Code::BadEvent, "no event")))
+    }
+
+    /// Gets the keys that the events need, then checks their signatures, on several cores where there are many.
+    pub(crate) async fn verify(&self, pdus: Vec<Pdu<Parsed>>) -> Vec<Result<Pdu<Verified>>> {
+        let wanted: Vec<(ServerName, KeyId, i64)> = pdus.iter().flat_map(needed_keys).collect();
+        self.keys.ensure(wanted).await;
+        let ring = self.keys.ring();
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        if pdus.len() < PARALLEL_FROM || cores == 1 {
+            return pdus.into_iter().map(|pdu| pdu.verify(&*ring)).collect();
+        }
+        let chunk = pdus.len().div_ceil(cores);
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = pdus
+                .chunks(chunk)
+                .map(|part| {
+                    let ring = &*ring;
+                    scope.spawn(move || {
+                        part.iter()
+                            .cloned()
+                            .map(|pdu| pdu.verify(ring))
+                            .collect::<Vec<_>>()
+                    })
+                })
+                .collect();
+            let panicked = || vec![Err(Error::new(Code::Panic, "a signature check panicked"))];
+            threads
+                .into_iter()
+                .flat_map(|thread| thread.join().unwrap_or_else(|_| panicked()))
+                .collect()
+        })
+    }
+}
+
+/// The keys whose signatures an event carries of the servers that must have signed it.
+fn needed_keys(pdu: &Pdu<Parsed>) -> Vec<(ServerName, KeyId, i64)> {
+    pdu.required_signers()
+        .iter()
+        .flat_map(|server| keys_of(pdu, server))
+        .collect()
+}
+
+/// The keys whose signatures an event carries of one server.
+pub(crate) fn keys_of(pdu: &Pdu<Parsed>, server: &ServerName) -> Vec<(ServerName, KeyId, i64)> {
+    let signatures = pdu
+        .object
+        .get("signatures")
+        .and_then(|all| all.get(server)?.as_object());
+    let ids = signatures
+        .into_iter()
+        .flat_map(Map::keys)
+        .filter_map(|id| KeyId::parse(id).ok());
+    ids.filter(KeyId::is_ed25519)
+        .map(|id| (server.clone(), id, pdu.origin_server_ts))
+        .collect()
+}
