@@ -1,4 +1,8 @@
 //! Federation: typed requests and their frames, request authentication, server keys, delivery.
+//!
+//! In: [`receive`] turns a frame into an [`Inbound`] request and its authenticated sender. Out: [`Client`] asks other
+//! servers and waits for the answer; [`Sender`] delivers what the store says they are owed. [`KeyCache`] serves both.
+//! All of it reaches the world through [`Env`] alone.
 #![forbid(unsafe_code)]
 
 pub mod client;

@@ -104,7 +104,7 @@ pub async fn authenticate(request: &Request, content: Option<&Value>, keys: &Key
         }
     }
     match unusable {
-        Some(error) if !verified => Err(refused(format!("{error} (EV-18)"))),
+        Some(error) if !verified => Err(refused(error.about().to_owned())),
         _ => Ok(origin),
     }
 }

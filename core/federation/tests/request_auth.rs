@@ -178,7 +178,7 @@ async fn anything_else_is_unauthorized() {
             }],
         ),
         (
-            "does not verify",
+            "`sig` is not 64 bytes",
             vec![Header {
                 edit: |h| h.replace("sig=\"", "sig=\"A"),
                 ..Header::good()

@@ -1,13 +1,13 @@
 //! Asking other servers for their keys.
 
-use super::{KeySettings, document::Document, ring::Ring};
+use super::{KeySettings, Wanted, document::Document, ring::Ring};
 use crate::{
     env::Env,
     error::ClientError,
     exchange::{exchange, read_object},
 };
 use roomlet_store::{Commit, Store, Write};
-use roomlet_wire::{Code, Error, KeyId, Map, Result, ServerName, frame::Request};
+use roomlet_wire::{Code, Error, Map, Result, ServerName, frame::Request};
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -36,7 +36,7 @@ pub(super) struct Fetcher {
     store: Arc<dyn Store>,
     pub(super) env: Env,
     pub(super) ring: Arc<Ring>,
-    pub(super) notaries: Vec<ServerName>,
+    notaries: Vec<ServerName>,
     timeout: Duration,
     permits: Semaphore,
     attempts: Mutex<BTreeMap<ServerName, Attempt>>,
@@ -87,7 +87,7 @@ impl Fetcher {
     }
 
     /// Asks `server`, then notaries, unless that was done a moment ago; waits for a request that is under way.
-    pub(super) async fn obtain(self: Arc<Self>, server: ServerName, wanted: Vec<(KeyId, i64)>) {
+    pub(super) async fn obtain(self: Arc<Self>, server: ServerName, wanted: Wanted) {
         while self.lacks(&server, &wanted) {
             match self.turn(&server) {
                 Turn::GiveUp => return,
@@ -111,7 +111,7 @@ impl Fetcher {
         });
     }
 
-    fn lacks(&self, server: &ServerName, wanted: &[(KeyId, i64)]) -> bool {
+    fn lacks(&self, server: &ServerName, wanted: &Wanted) -> bool {
         let now = self.env.clock.now_ms();
         wanted
             .iter()
@@ -175,7 +175,7 @@ impl Fetcher {
     }
 
     /// Whether anybody gave keys of `server`.
-    async fn ask(&self, server: &ServerName, wanted: &[(KeyId, i64)]) -> bool {
+    async fn ask(&self, server: &ServerName, wanted: &Wanted) -> bool {
         // The semaphore is never closed.
         let _permit = self.permits.acquire().await;
         let mut success = self.ask_origin(server).await.is_ok();

@@ -19,6 +19,9 @@ use roomlet_wire::{
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::task::JoinSet;
 
+/// Key ids of one server, with the time at which each must be valid, in milliseconds.
+type Wanted = BTreeMap<KeyId, i64>;
+
 /// How keys are published and fetched.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct KeySettings {
@@ -116,20 +119,20 @@ impl KeyCache {
     /// is missing in the ring.
     pub async fn ensure(&self, wanted: impl IntoIterator<Item = (ServerName, KeyId, i64)>) {
         let now = self.now_ms();
-        let mut lacking: BTreeMap<ServerName, Vec<(KeyId, i64)>> = BTreeMap::new();
+        let mut lacking: BTreeMap<ServerName, Wanted> = BTreeMap::new();
         for (server, id, at) in wanted {
             if self.ring.would_fetch(&server, &id, at, now) {
-                let ids = lacking.entry(server).or_default();
-                if !ids.contains(&(id.clone(), at)) {
-                    ids.push((id, at));
-                }
+                // A key that is valid at the latest of several times is valid at all of them.
+                let latest = lacking.entry(server).or_default().entry(id).or_insert(at);
+                *latest = at.max(*latest);
             }
         }
         let mut fetches = JoinSet::new();
-        for (server, ids) in lacking {
-            fetches.spawn(self.fetcher.clone().obtain(server, ids));
+        for (server, wanted) in lacking {
+            fetches.spawn(self.fetcher.clone().obtain(server, wanted));
         }
-        fetches.join_all().await;
+        // One that panicked got no keys, like one that failed.
+        while fetches.join_next().await.is_some() {}
     }
 
     /// The keys that are held, for checking events.

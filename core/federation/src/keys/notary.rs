@@ -1,6 +1,6 @@
 //! Asking a notary for another server's keys (FED-16).
 
-use super::{document::Document, fetch::Fetcher};
+use super::{Wanted, document::Document, fetch::Fetcher};
 use roomlet_wire::{
     KeyId, Map, Result, ServerName, Value, json,
     sign::{KeyRing, verify_json},
@@ -15,7 +15,7 @@ impl Fetcher {
         &self,
         notary: &ServerName,
         server: &ServerName,
-        wanted: &[(KeyId, i64)],
+        wanted: &Wanted,
     ) -> Result<()> {
         let ids = wanted.iter().map(|(id, at)| {
             let criteria = Map::from([("minimum_valid_until_ts".to_owned(), Value::Int(*at))]);

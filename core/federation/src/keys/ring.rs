@@ -87,7 +87,10 @@ impl Ring {
         let keys = self.keys_of(server)?;
         let held = keys.get(id).ok_or_else(|| unknown(server, id))?;
         if held.expired_at.is_some() || held.valid_until < now {
-            return Err(expired(server, id, "now"));
+            return Err(Error::new(
+                Code::ExpiredKey,
+                format!("key {id} of server {server} is not valid now (EV-18)"),
+            ));
         }
         Ok(held.key.clone())
     }
@@ -148,10 +151,10 @@ impl KeyRing for Ring {
             None => !check_validity || at <= held.valid_until,
         };
         if usable {
-            Ok(held.key.clone())
-        } else {
-            Err(expired(server, id, at))
+            return Ok(held.key.clone());
         }
+        let about = format!("key {id} of server {server} is not valid at {at} (EV-16, EV-17)");
+        Err(Error::new(Code::ExpiredKey, about))
     }
 }
 
@@ -159,12 +162,5 @@ fn unknown(server: &ServerName, id: &KeyId) -> Error {
     Error::new(
         Code::UnknownKey,
         format!("key {id} of server {server} could not be had"),
-    )
-}
-
-fn expired(server: &ServerName, id: &KeyId, at: impl std::fmt::Display) -> Error {
-    Error::new(
-        Code::ExpiredKey,
-        format!("key {id} of server {server} is not valid at {at} (EV-17)"),
     )
 }

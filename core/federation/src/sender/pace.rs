@@ -30,7 +30,7 @@ impl Bucket {
     pub(super) fn wait_for(&self, tokens: usize, now: Instant) -> Duration {
         let tokens = u32::try_from(tokens).unwrap_or(u32::MAX).min(self.capacity);
         let spare = self.interval * (self.capacity - tokens);
-        (self.full_at - spare.min(self.full_at.saturating_duration_since(now))).saturating_duration_since(now)
+        self.full_at.saturating_duration_since(now).saturating_sub(spare)
     }
 
     /// Takes `tokens`; the bucket may go below zero.
