@@ -15,6 +15,24 @@ fn bad(about: String) -> Error {
     Error::new(Code::BadParam, about)
 }
 
+/// What an invited user is shown of a room, whether it came as full events or stripped (FED-38): entries that are
+/// neither are left out (TM-14).
+fn stripped(preview: Vec<Value>) -> Value {
+    let strip = |entry: &Value| {
+        let entry = entry.as_object()?;
+        let text = |key: &str| entry.get(key).filter(|value| value.as_str().is_some()).cloned();
+        let content = entry.get("content").filter(|value| value.as_object().is_some()).cloned();
+        let fields = [
+            ("type", text("type")?),
+            ("state_key", text("state_key")?),
+            ("sender", text("sender")?),
+            ("content", content?),
+        ];
+        Some(Value::Object(fields.map(|(key, value)| (key.to_owned(), value)).into_iter().collect()))
+    };
+    Value::Array(preview.iter().filter_map(strip).collect())
+}
+
 /// A draft as the template that the other server finishes.
 fn template(draft: Draft, version: &RoomVersion) -> Map {
     let ids = |ids: Vec<EventId>| Value::Array(ids.iter().map(|id| Value::from(id.as_str())).collect());
@@ -259,7 +277,7 @@ impl Inner {
                 room: room.clone(),
                 version,
                 event_json: signed.to_json().into_boxed_str(),
-                preview_json: json::to_canonical(&Value::Array(preview)).into_boxed_str(),
+                preview_json: json::to_canonical(&stripped(preview)).into_boxed_str(),
             };
             let update = Update::Membership {
                 room: room.clone(),

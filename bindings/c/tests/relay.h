@@ -1,0 +1,16 @@
+/* Servers in one process whose requests are carried by calling each other. */
+#ifndef RELAY_H
+#define RELAY_H
+
+#include "roomlet.h"
+
+/* Opens the server `name` with the store at `path` ("": in memory) and makes it reachable for the others. */
+roomlet_server *relay_open(const char *name, const char *path);
+
+/* Closes `server`; from now on it is unreachable. */
+void relay_close(roomlet_server *server);
+
+/* How many hosts were released. */
+int relay_released(void);
+
+#endif

@@ -1,0 +1,208 @@
+// Two servers in one process: a room, an invite, messages both ways, a redaction, a restart from the file.
+#include "roomlet.hpp"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <map>
+#include <mutex>
+#include <stdlib.h>
+
+namespace {
+
+using roomlet::Config;
+using roomlet::Error;
+using roomlet::Request;
+using roomlet::Response;
+using roomlet::Server;
+using roomlet::Updates;
+
+/// Carries requests between servers of this process.
+class Relay : public roomlet::Host {
+public:
+    void send(Request request, roomlet::Reply reply) override {
+        std::lock_guard<std::mutex> lock(mutex_);
+        auto server = servers_.find(request.destination);
+        if (server == servers_.end()) {
+            reply.fail("no such server");
+            return;
+        }
+        auto shared = std::make_shared<roomlet::Reply>(std::move(reply));
+        server->second->handle_request(request, [shared](Response response) { shared->respond(response); });
+    }
+
+    void reach(Server &server) {
+        std::lock_guard<std::mutex> lock(mutex_);
+        servers_[server.name()] = &server;
+    }
+
+    void forget(const std::string &name) {
+        std::lock_guard<std::mutex> lock(mutex_);
+        servers_.erase(name);
+    }
+
+private:
+    std::mutex mutex_;
+    std::map<std::string, Server *> servers_;
+};
+
+class TwoServers : public ::testing::Test {
+protected:
+    TwoServers() {
+        char name[] = "/tmp/roomlet-cpp-XXXXXX";
+        dir_ = mkdtemp(name);
+        one_ = open("one.example");
+        two_ = open("two.example");
+    }
+
+    ~TwoServers() override {
+        close(one_);
+        close(two_);
+        EXPECT_EQ(roomlet_live_handles(), 0u);
+        EXPECT_EQ(relay_.use_count(), 1);
+        std::filesystem::remove_all(dir_);
+    }
+
+    std::unique_ptr<Server> open(const std::string &name) {
+        Config config;
+        config.server_name = name;
+        config.store_path = dir_ + "/" + name + ".db";
+        config.backoff_first_ms = 50;
+        auto server = std::make_unique<Server>(config, relay_);
+        relay_->reach(*server);
+        return server;
+    }
+
+    void close(std::unique_ptr<Server> &server) {
+        relay_->forget(server->name());
+        server.reset();
+    }
+
+    /// Reads until an update contains `part`, and gives its token.
+    static std::string await(Updates &updates, const std::string &part) {
+        for (;;) {
+            auto batch = updates.next(1).get_for(20000);
+            if (!batch) {
+                ADD_FAILURE() << "no update contains " << part;
+                return {};
+            }
+            if (batch->at(0).json.find(part) != std::string::npos) {
+                return batch->at(0).token;
+            }
+        }
+    }
+
+    static std::string text(const std::string &body) { return "{\"m.text\":[{\"body\":\"" + body + "\"}]}"; }
+
+    std::string dir_;
+    std::shared_ptr<Relay> relay_ = std::make_shared<Relay>();
+    std::unique_ptr<Server> one_, two_;
+};
+
+TEST_F(TwoServers, TalkAndRemember) {
+    auto alice = one_->create_account("alice").get();
+    auto dan = two_->create_account("dan").get();
+    EXPECT_EQ(alice, "@alice:one.example");
+    auto one_updates = one_->updates();
+    auto two_updates = std::make_optional(two_->updates());
+
+    auto room = one_->create_room(alice, R"({"name":"First light"})").get();
+    one_->invite(alice, room, dan).get();
+    await(*two_updates, R"("membership":"invite")");
+    EXPECT_NE(two_->invite_preview(dan, room).get().find("First light"), std::string::npos);
+    two_->join(dan, room).get();
+
+    auto hello = one_->send(alice, room, "m.message", text("hello dan"), "txn1").get();
+    EXPECT_EQ(one_->send(alice, room, "m.message", text("hello dan"), "txn1").get(), hello);
+    await(*two_updates, hello);
+    auto reply = two_->send(dan, room, "m.message", text("hello alice")).get();
+    await(one_updates, reply);
+
+    auto redaction = one_->redact(alice, room, hello, "typo").get();
+    auto kept = await(*two_updates, redaction);
+    auto page = two_->timeline(dan, room).get();
+    EXPECT_NE(page.find(R"("redacted_by":")" + redaction + '"'), std::string::npos);
+    EXPECT_EQ(page.find("hello dan"), std::string::npos);
+    EXPECT_NE(page.find("hello alice"), std::string::npos);
+
+    two_updates.reset();
+    close(two_);
+    two_ = open("two.example");
+    EXPECT_EQ(two_->timeline(dan, room).get(), page);
+    two_updates.emplace(two_->updates(kept));
+    auto back = one_->send(alice, room, "m.message", text("welcome back")).get();
+    EXPECT_GT(std::stoull(await(*two_updates, back)), std::stoull(kept));
+}
+
+/// What `TalkAndRemember` does not tell of.
+TEST_F(TwoServers, ModerateAndRead) {
+    auto alice = one_->create_account("alice").get();
+    auto bob = one_->create_account("bob").get();
+    EXPECT_EQ(one_->accounts().get(), R"(["@alice:one.example","@bob:one.example"])");
+    auto room = one_->create_room(alice, R"({"preset":"public","version":"11"})").get();
+    auto bob_is = [&](const std::string &membership) {
+        auto member = one_->state_event(alice, room, "m.room.member", bob).get();
+        return member.find("\"membership\":\"" + membership + '"') != std::string::npos;
+    };
+
+    one_->join(bob, room).get();
+    EXPECT_TRUE(bob_is("join"));
+    EXPECT_EQ(one_->members(alice, room, "join").get(),
+              R"([{"user_id":"@alice:one.example","membership":"join"},{"user_id":"@bob:one.example","membership":"join"}])");
+    EXPECT_EQ(one_->rooms(bob).get(), R"([{"room_id":")" + room + R"(","membership":"join"}])");
+    one_->leave(bob, room).get();
+    EXPECT_TRUE(bob_is("leave"));
+    one_->join(bob, room).get();
+    one_->kick(alice, room, bob, "calm down").get();
+    EXPECT_TRUE(bob_is("leave"));
+    one_->ban(alice, room, bob).get();
+    EXPECT_TRUE(bob_is("ban"));
+    one_->unban(alice, room, bob).get();
+    EXPECT_TRUE(bob_is("leave"));
+
+    auto topic = one_->set_state(alice, room, "m.room.topic", "", R"({"topic":"New"})").get();
+    auto event = one_->event(alice, room, topic).get();
+    EXPECT_EQ(one_->state_event(alice, room, "m.room.topic", "").get(), event);
+    EXPECT_NE(one_->state(alice, room).get().find(event), std::string::npos);
+
+    one_->trim_updates(one_->last_update().get()).get();
+    auto updates = one_->updates();
+    auto newer = one_->set_state(alice, room, "m.room.topic", "", R"({"topic":"Newer"})").get();
+    EXPECT_FALSE(await(updates, newer).empty());
+
+    one_->wake();
+    one_->close();
+    EXPECT_THROW(one_->accounts(), Error);
+}
+
+TEST_F(TwoServers, ThrowWhatWentWrong) {
+    try {
+        one_->rooms("nobody");
+        FAIL() << "a bad user id was taken";
+    } catch (const Error &error) {
+        EXPECT_EQ(error.code(), ROOMLET_BAD_ID);
+        EXPECT_EQ(error.errcode(), "M_INVALID_PARAM");
+        EXPECT_STREQ(error.what(), "`user_id`: user id \"nobody\": does not begin with `@`");
+    }
+    try {
+        one_->rooms("@nobody:one.example").get();
+        FAIL() << "an unknown user was taken";
+    } catch (const Error &error) {
+        EXPECT_EQ(error.code(), ROOMLET_UNKNOWN_USER);
+    }
+}
+
+TEST_F(TwoServers, CancelWhatWaits) {
+    auto updates = one_->updates(one_->last_update().get());
+    auto next = updates.next();
+    EXPECT_FALSE(next.get_for(1).has_value());
+    next.cancel();
+    try {
+        next.get();
+        FAIL() << "a cancelled command gave a result";
+    } catch (const Error &error) {
+        EXPECT_EQ(error.code(), ROOMLET_CANCELLED);
+    }
+}
+
+} // namespace

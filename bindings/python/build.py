@@ -1,0 +1,82 @@
+#!/usr/bin/env python3
+"""Builds the library, generates its Python module and puts both into the package.
+
+    python bindings/python/build.py [--release] [--library FILE] [--bindgen FILE]
+
+Afterwards `bindings/python/src` on PYTHONPATH, or `pip install bindings/python`, gives the package `roomlet`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+NATIVE = HERE / "src" / "roomlet" / "_native"
+
+# The notice that Rust no longer waits for a callback arrives on a thread of roomlet's, where `call_soon` does not wake
+# an idle event loop: the callback would run on, unneeded.
+PATCHES = [
+    (
+        "eventloop.call_soon(_uniffi_cancel_task",
+        "eventloop.call_soon_threadsafe(_uniffi_cancel_task",
+    ),
+]
+
+
+def library_name() -> str:
+    """The file name of the shared library on this system."""
+    return {"darwin": "libroomlet.dylib", "win32": "roomlet.dll"}.get(sys.platform, "libroomlet.so")
+
+
+def cargo_build(package: str, *options: str) -> None:
+    """Builds one package of the workspace."""
+    subprocess.run(["cargo", "build", "-p", package, *options], cwd=ROOT, check=True)
+
+
+def generate(bindgen: Path, library: Path, out: Path) -> str:
+    """The generated module, with its known defects cured."""
+    command = [bindgen, "generate", "-n", library, "--language", "python", "--out-dir", out]
+    subprocess.run(command, cwd=ROOT, check=True)
+    module = (out / "roomlet.py").read_text()
+    for defect, cure in PATCHES:
+        if module.count(defect) != 1:
+            sys.exit(f"build.py: expected {defect!r} once in the generated module; look whether the patch is still needed")
+        module = module.replace(defect, cure)
+    return module
+
+
+def main() -> None:
+    """Builds what was not given and installs it into the package."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--release", action="store_true", help="build the library with optimisations")
+    parser.add_argument("--library", type=Path, help="use this library instead of building it")
+    parser.add_argument("--bindgen", type=Path, help="use this uniffi-bindgen instead of building it")
+    options = parser.parse_args()
+
+    profile = "release" if options.release else "debug"
+    library = options.library or ROOT / "target" / profile / library_name()
+    bindgen = options.bindgen or ROOT / "target" / "debug" / "uniffi-bindgen"
+    if options.library is None:
+        cargo_build("roomlet-ffi", *(["--release"] if options.release else []))
+    if options.bindgen is None:
+        cargo_build("roomlet-uniffi-bindgen")
+
+    with tempfile.TemporaryDirectory() as out:
+        module = generate(bindgen.resolve(), library.resolve(), Path(out))
+    NATIVE.mkdir(exist_ok=True)
+    (NATIVE / "__init__.py").write_text('"""The library and its generated module: made by build.py."""\n')
+    (NATIVE / "bindings.py").write_text(module)
+    # A new file, then a rename: a process that has the old library loaded keeps it.
+    fresh = NATIVE / (library_name() + ".new")
+    shutil.copyfile(library, fresh)
+    fresh.replace(NATIVE / library_name())
+
+
+if __name__ == "__main__":
+    main()

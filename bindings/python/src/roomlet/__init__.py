@@ -1,0 +1,45 @@
+"""A Matrix homeserver core that lives inside your program."""
+
+from .errors import Code, RoomletError, TransportError
+from .homeserver import Homeserver, JsonObject, Limits
+from .types import (
+    Direction,
+    Event,
+    EventUpdate,
+    Member,
+    MembershipChanged,
+    Page,
+    Policy,
+    Preset,
+    Redacted,
+    Request,
+    Response,
+    RoomSummary,
+    StateChanged,
+    Transport,
+    Update,
+)
+
+__all__ = [
+    "Code",
+    "Direction",
+    "Event",
+    "EventUpdate",
+    "Homeserver",
+    "JsonObject",
+    "Limits",
+    "Member",
+    "MembershipChanged",
+    "Page",
+    "Policy",
+    "Preset",
+    "Redacted",
+    "Request",
+    "Response",
+    "RoomSummary",
+    "RoomletError",
+    "StateChanged",
+    "Transport",
+    "TransportError",
+    "Update",
+]

@@ -1,0 +1,189 @@
+"""Between the generated module and the package: records, errors, callbacks, the event loop.
+
+The only place that knows how the generated module looks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, TypeVar
+
+from ._native import bindings as native
+from .errors import RoomletError, TransportError
+from .types import (
+    Event,
+    EventUpdate,
+    Member,
+    MembershipChanged,
+    Page,
+    Policy,
+    Redacted,
+    Request,
+    Response,
+    RoomSummary,
+    StateChanged,
+    Transport,
+    Update,
+)
+
+T = TypeVar("T")
+
+log = logging.getLogger("roomlet")
+
+# The generated error classes are assembled at run time, where a type checker does not see their variants.
+_Failed: type[Exception] = getattr(native.RoomletError, "Failed")
+_Unreachable: Callable[[str], Exception] = getattr(native.TransportError, "Unreachable")
+_HostFailed: Callable[[str], Exception] = getattr(native.HostError, "Failed")
+
+
+def raised(error: Any) -> RoomletError:
+    """The package's form of a generated error."""
+    return RoomletError(error.code, error.errcode, error.about)
+
+
+async def call(awaitable: Awaitable[T]) -> T:
+    """Awaits an operation, with its errors as `RoomletError`."""
+    try:
+        return await awaitable
+    except _Failed as error:
+        raise raised(error) from None
+
+
+def call_now(operation: Callable[[], T]) -> T:
+    """Calls an operation that does not wait, with its errors as `RoomletError`."""
+    try:
+        return operation()
+    except _Failed as error:
+        raise raised(error) from None
+
+
+class Loop:
+    """Callbacks come on roomlet's threads and run on one event loop of the process: that of the open homeservers."""
+
+    _current: asyncio.AbstractEventLoop | None = None
+    _users = 0
+
+    @classmethod
+    def enter(cls) -> asyncio.AbstractEventLoop:
+        """Makes the running loop the one of all callbacks, unless an open homeserver uses another."""
+        loop = asyncio.get_running_loop()
+        if cls._current is not loop:
+            if cls._users and cls._current is not None and not cls._current.is_closed():
+                raise RuntimeError("homeservers of one process are opened on one event loop")
+            cls._current, cls._users = loop, 0
+            native.uniffi_set_event_loop(loop)  # type: ignore[arg-type]
+        cls._users += 1
+        return loop
+
+    @classmethod
+    def leave(cls, loop: asyncio.AbstractEventLoop) -> None:
+        """Ends one use that `enter` began."""
+        if cls._current is loop:
+            cls._users -= 1
+
+
+class HostTransport(native.Transport):
+    """A transport as the library wants it."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    async def send(self, request: native.Request) -> native.Response:
+        try:
+            response = await self._transport.send(
+                Request(
+                    request.destination, request.method, request.target, tuple(request.authorization), request.body
+                )
+            )
+            return native.Response(status=response.status, body=bytes(response.body))
+        except TransportError as error:
+            raise _Unreachable(str(error)) from None
+        except asyncio.CancelledError:
+            # A BaseException would never reach the library, which would wait for ever.
+            raise _Unreachable("the request was cancelled") from None
+        except Exception as error:
+            log.exception("the transport failed")
+            raise _Unreachable(f"the transport failed: {error!r}") from None
+
+
+class HostPolicy(native.HostPolicy):
+    """A policy as the library wants it."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+
+    async def accept_invite(self, room_id: str, sender: str, invitee: str) -> bool:
+        return await self._answer(self._policy.accept_invite(room_id, sender, invitee))
+
+    async def accept_join(self, room_id: str, user_id: str) -> bool:
+        return await self._answer(self._policy.accept_join(room_id, user_id))
+
+    async def accept_request(self, origin: str, method: str, target: str) -> bool:
+        return await self._answer(self._policy.accept_request(origin, method, target))
+
+    async def accept_event(self, room_id: str, event_id: str, sender: str, kind: str) -> bool:
+        return await self._answer(self._policy.accept_event(room_id, event_id, sender, kind))
+
+    async def _answer(self, question: Awaitable[bool]) -> bool:
+        try:
+            return bool(await question)
+        except asyncio.CancelledError:
+            raise _HostFailed("the question was cancelled") from None
+        except Exception as error:
+            raise _HostFailed(repr(error)) from None
+
+
+class HostLogger(native.Logger):
+    """Puts the library's lines into the log `roomlet`."""
+
+    def log(self, level: native.LogLevel, message: str) -> None:
+        log.log(_LEVELS.get(level, logging.INFO), "%s", message)
+
+
+_LEVELS = {native.LogLevel.ERROR: logging.ERROR, native.LogLevel.WARN: logging.WARNING}
+
+
+def event(record: native.RoomEvent) -> Event:
+    """The package's form of an event."""
+    return Event(
+        event_id=record.event_id,
+        room_id=record.room_id,
+        sender=record.sender,
+        type=record.kind,
+        state_key=record.state_key,
+        origin_server_ts=record.origin_server_ts,
+        content=json.loads(record.content),
+        redacts=record.redacts,
+        redacted_by=record.redacted_by,
+    )
+
+
+def page(record: native.Page) -> Page:
+    """The package's form of a page."""
+    return Page([event(item) for item in record.events], record.next)
+
+
+def members(records: Iterable[native.Member]) -> list[Member]:
+    """The package's form of members."""
+    return [Member(record.user_id, record.membership) for record in records]
+
+
+def rooms(records: Iterable[native.RoomSummary]) -> list[RoomSummary]:
+    """The package's form of rooms."""
+    return [RoomSummary(record.room_id, record.membership) for record in records]
+
+
+def update(entry: native.UpdateEntry) -> Update:
+    """The package's form of an update."""
+    what: Any = entry.update
+    if what.is_EVENT():
+        return EventUpdate(entry.pos, event(what.event))
+    if what.is_STATE_CHANGED():
+        now = event(what.event) if what.event is not None else None
+        return StateChanged(entry.pos, what.room_id, what.kind, what.state_key, now)
+    if what.is_MEMBERSHIP():
+        return MembershipChanged(entry.pos, what.room_id, what.user_id, what.membership, what.sender)
+    return Redacted(entry.pos, what.room_id, what.event_id, what.redacted_by)

@@ -1,0 +1,306 @@
+"""The homeserver: one method per operation."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import AsyncIterator, Generator, Iterable, Mapping
+from types import TracebackType
+from typing import Any
+
+from . import _bridge as bridge
+from ._native import bindings as native
+from .errors import Code, RoomletError
+from .types import (
+    Direction,
+    Event,
+    Member,
+    Page,
+    Policy,
+    Preset,
+    Request,
+    Response,
+    RoomSummary,
+    Transport,
+    Update,
+)
+
+Limits = native.Limits
+"""Limits that are the host's policy; made without arguments, the defaults."""
+
+JsonObject = Mapping[str, Any]
+"""An event's content. Numbers are integers."""
+
+# Room versions whose messages are made of content blocks; `m.room.message` is banned there.
+_CONTENT_BLOCK_VERSIONS = frozenset({"I.1", "org.matrix.msc1767.10"})
+
+_PRESETS = {
+    Preset.PRIVATE: native.Preset.PRIVATE,
+    Preset.TRUSTED_PRIVATE: native.Preset.TRUSTED_PRIVATE,
+    Preset.PUBLIC: native.Preset.PUBLIC,
+}
+_DIRECTIONS = {Direction.BACKWARD: native.Direction.BACKWARD, Direction.FORWARD: native.Direction.FORWARD}
+
+
+class Homeserver:
+    """A homeserver inside this program. Open it with `async with Homeserver.open(...) as server`.
+
+    A command returns once its result is durable here; other servers hear of it later. Cancelling the wait does not
+    stop a command: with a `txn_id` it can be repeated safely. Methods raise `RoomletError`. All homeservers of a
+    process live on one event loop, and their methods are called there.
+    """
+
+    def __init__(self, inner: native.Homeserver) -> None:
+        """Not for callers: see `open`."""
+        self._inner = inner
+        self._loop = bridge.Loop.enter()
+        self._closed = False
+
+    @staticmethod
+    def open(
+        server_name: str,
+        *,
+        transport: Transport,
+        path: str | os.PathLike[str] | None = None,
+        policy: Policy | None = None,
+        limits: Limits | None = None,
+    ) -> Opening:
+        """Opens the SQLite file `path` (made if it is not there; without one nothing survives) and resumes what
+        was under way. The result is awaited, or entered with `async with`, which closes the homeserver at the end.
+        """
+        where = os.fspath(path) if path is not None else None
+        return Opening(native.Config(server_name=server_name, path=where, limits=limits), transport, policy)
+
+    async def close(self) -> None:
+        """Stops all work, closes the store and lets go of transport and policy. Again, it has no effect."""
+        await bridge.call(self._inner.close())
+        if not self._closed:
+            self._closed = True
+            bridge.Loop.leave(self._loop)
+
+    @property
+    def server_name(self) -> str:
+        """The server's name."""
+        return bridge.call_now(self._inner.server_name)
+
+    async def handle_request(self, request: Request) -> Response:
+        """Answers a federation request of another server; `roomlet.http.FederationApp` calls it."""
+        response = await bridge.call(
+            self._inner.handle_request(
+                native.Request(
+                    destination=request.destination,
+                    method=request.method,
+                    target=request.target,
+                    authorization=list(request.authorization),
+                    body=bytes(request.body),
+                )
+            )
+        )
+        return Response(response.status, response.body)
+
+    def wake(self) -> None:
+        """The network is back, or the program woke up: deliveries that wait after a failure are tried at once."""
+        bridge.call_now(self._inner.wake)
+
+    async def create_account(self, localpart: str) -> str:
+        """Makes an account and gives its user id."""
+        return await bridge.call(self._inner.create_account(localpart))
+
+    async def accounts(self) -> list[str]:
+        """The ids of the accounts, in order."""
+        return await bridge.call(self._inner.accounts())
+
+    async def create_room(
+        self,
+        user_id: str,
+        *,
+        preset: Preset | str = Preset.PRIVATE,
+        version: str | None = None,
+        name: str | None = None,
+        topic: str | None = None,
+        type: str | None = None,
+        invite: Iterable[str] = (),
+        is_direct: bool = False,
+    ) -> str:
+        """Makes a room and gives its id; `version` is by default `Limits.default_room_version`."""
+        options = native.CreateRoom(
+            preset=_PRESETS[Preset(preset)],
+            version=version,
+            name=name,
+            topic=topic,
+            room_type=type,
+            invite=list(invite),
+            is_direct=is_direct,
+        )
+        return await bridge.call(self._inner.create_room(user_id, options))
+
+    async def invite(self, user_id: str, room_id: str, target: str, *, reason: str | None = None) -> str:
+        """Invites `target`. As the other commands, it gives the id of the event."""
+        return await bridge.call(self._inner.invite(user_id, room_id, target, reason))
+
+    async def join(self, user_id: str, room_id: str, *, via: Iterable[str] = ()) -> str:
+        """Joins, through one of the servers `via` if this server is not in the room."""
+        return await bridge.call(self._inner.join(user_id, room_id, list(via)))
+
+    async def leave(self, user_id: str, room_id: str, *, reason: str | None = None) -> str | None:
+        """Leaves or rejects an invite; None where the room could not be reached and the invite was only dropped."""
+        return await bridge.call(self._inner.leave(user_id, room_id, reason))
+
+    async def kick(self, user_id: str, room_id: str, target: str, *, reason: str | None = None) -> str:
+        """Kicks `target`."""
+        return await bridge.call(self._inner.kick(user_id, room_id, target, reason))
+
+    async def ban(self, user_id: str, room_id: str, target: str, *, reason: str | None = None) -> str:
+        """Bans `target`."""
+        return await bridge.call(self._inner.ban(user_id, room_id, target, reason))
+
+    async def unban(self, user_id: str, room_id: str, target: str, *, reason: str | None = None) -> str:
+        """Lifts the ban of `target`."""
+        return await bridge.call(self._inner.unban(user_id, room_id, target, reason))
+
+    async def send(
+        self, user_id: str, room_id: str, type: str, content: JsonObject | str, *, txn_id: str | None = None
+    ) -> str:
+        """Sends an event; `content` is a JSON object or its text. The same `txn_id` gives the same event id."""
+        return await bridge.call(self._inner.send(user_id, room_id, type, _text(content), txn_id))
+
+    async def send_message(self, user_id: str, room_id: str, body: str, *, txn_id: str | None = None) -> str:
+        """Sends a text message in the form of the room's version."""
+        create = await self.state_event(user_id, room_id, "m.room.create")
+        if create is not None and create.content.get("room_version") in _CONTENT_BLOCK_VERSIONS:
+            return await self.send(user_id, room_id, "m.message", {"m.text": [{"body": body}]}, txn_id=txn_id)
+        content = {"msgtype": "m.text", "body": body}
+        return await self.send(user_id, room_id, "m.room.message", content, txn_id=txn_id)
+
+    async def set_state(
+        self,
+        user_id: str,
+        room_id: str,
+        type: str,
+        content: JsonObject | str,
+        *,
+        state_key: str = "",
+        txn_id: str | None = None,
+    ) -> str:
+        """Sends a state event."""
+        return await bridge.call(
+            self._inner.set_state(user_id, room_id, type, state_key, _text(content), txn_id)
+        )
+
+    async def redact(
+        self, user_id: str, room_id: str, event_id: str, *, reason: str | None = None, txn_id: str | None = None
+    ) -> str:
+        """Redacts an event."""
+        return await bridge.call(self._inner.redact(user_id, room_id, event_id, reason, txn_id))
+
+    async def timeline(
+        self,
+        user_id: str,
+        room_id: str,
+        *,
+        from_token: str | None = None,
+        direction: Direction | str = Direction.BACKWARD,
+        limit: int = 50,
+    ) -> Page:
+        """A page of the timeline, from the token `Page.next` of another; by default back from the newest event."""
+        way = _DIRECTIONS[Direction(direction)]
+        return bridge.page(await bridge.call(self._inner.timeline(user_id, room_id, from_token, way, limit)))
+
+    async def event(self, user_id: str, room_id: str, event_id: str) -> Event:
+        """One event."""
+        return bridge.event(await bridge.call(self._inner.event(user_id, room_id, event_id)))
+
+    async def state(self, user_id: str, room_id: str) -> list[Event]:
+        """The current state (what it was at the end, for a user who left), by type and state key."""
+        return [bridge.event(item) for item in await bridge.call(self._inner.state(user_id, room_id))]
+
+    async def state_event(self, user_id: str, room_id: str, type: str, state_key: str = "") -> Event | None:
+        """One event of the current state."""
+        found = await bridge.call(self._inner.state_event(user_id, room_id, type, state_key))
+        return bridge.event(found) if found is not None else None
+
+    async def members(self, user_id: str, room_id: str, membership: str | None = None) -> list[Member]:
+        """The members, all or with one membership, by user id."""
+        return bridge.members(await bridge.call(self._inner.members(user_id, room_id, membership)))
+
+    async def rooms(self, user_id: str) -> list[RoomSummary]:
+        """The user's rooms and invites, by room id."""
+        return bridge.rooms(await bridge.call(self._inner.rooms(user_id)))
+
+    async def invite_preview(self, user_id: str, room_id: str) -> list[dict[str, Any]]:
+        """The stripped state that came with a pending invite: what the inviting server says, verified by nobody."""
+        preview: list[dict[str, Any]] = json.loads(await bridge.call(self._inner.invite_preview(user_id, room_id)))
+        return preview
+
+    async def next_updates(self, since: int, *, limit: int = 100) -> list[Update]:
+        """1 to `limit` updates after position `since`; waits until there is one."""
+        return [bridge.update(entry) for entry in await bridge.call(self._inner.updates(since, limit))]
+
+    async def updates(self, since: int = 0, *, batch: int = 100) -> AsyncIterator[Update]:
+        """Every update after position `since` (0: from the beginning), as it comes; ends when the homeserver closes.
+
+        Store the `pos` of what you have handled: after a crash, resume there.
+        """
+        while True:
+            try:
+                entries = await self.next_updates(since, limit=batch)
+            except RoomletError as error:
+                if error.code == Code.CLOSED:
+                    return
+                raise
+            for entry in entries:
+                yield entry
+                since = entry.pos
+
+    async def last_update(self) -> int:
+        """The position of the newest update."""
+        return await bridge.call(self._inner.last_update())
+
+    async def trim_updates(self, up_to: int) -> None:
+        """Forgets the updates up to and with `up_to`, which every reader has handled."""
+        await bridge.call(self._inner.trim_updates(up_to))
+
+
+class Opening:
+    """What `Homeserver.open` gives: await it, or enter it with `async with`."""
+
+    def __init__(self, config: native.Config, transport: Transport, policy: Policy | None) -> None:
+        self._config = config
+        self._transport = transport
+        self._policy = policy
+        self._opened: Homeserver | None = None
+
+    def __await__(self) -> Generator[Any, None, Homeserver]:
+        return self._open().__await__()
+
+    async def __aenter__(self) -> Homeserver:
+        self._opened = await self._open()
+        return self._opened
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._opened is not None:
+            await self._opened.close()
+
+    async def _open(self) -> Homeserver:
+        # Entered before the library can call back; the homeserver enters again for its own life.
+        loop = bridge.Loop.enter()
+        try:
+            inner = await bridge.call(
+                native.Homeserver.open(
+                    self._config,
+                    bridge.HostTransport(self._transport),
+                    bridge.HostPolicy(self._policy) if self._policy is not None else None,
+                    bridge.HostLogger(),
+                )
+            )
+            return Homeserver(inner)
+        finally:
+            bridge.Loop.leave(loop)
+
+
+def _text(content: JsonObject | str) -> str:
+    if isinstance(content, str):
+        return content
+    return json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))

@@ -1,0 +1,363 @@
+"""The operations, on homeservers of one process that are wired by callbacks."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from roomlet import (
+    Code,
+    EventUpdate,
+    Homeserver,
+    Limits,
+    MembershipChanged,
+    Redacted,
+    Request,
+    Response,
+    RoomletError,
+    TransportError,
+    Update,
+)
+from roomlet import _bridge as bridge
+from roomlet._native import bindings as native
+
+DEADLINE_S = 60.0
+"""How long anything may take before the test fails."""
+
+
+class Wire:
+    """Carries frames between the homeservers of one process."""
+
+    def __init__(self) -> None:
+        self.servers: dict[str, Homeserver] = {}
+
+    async def send(self, request: Request) -> Response:
+        server = self.servers.get(request.destination)
+        if server is None:
+            raise TransportError(f"{request.destination} is not there")
+        return await server.handle_request(request)
+
+    @asynccontextmanager
+    async def open(self, name: str, **options: Any) -> AsyncIterator[Homeserver]:
+        async with Homeserver.open(name, transport=self, **options) as server:
+            self.servers[name] = server
+            try:
+                yield server
+            finally:
+                del self.servers[name]
+
+
+async def until(server: Homeserver, wanted: Any) -> list[Update]:
+    """The updates from the beginning up to the first that `wanted` accepts."""
+    seen: list[Update] = []
+    async with asyncio.timeout(DEADLINE_S):
+        async for update in server.updates():
+            seen.append(update)
+            if wanted(update):
+                return seen
+    raise AssertionError("the update stream ended")
+
+
+def event_is(event_id: str) -> Any:
+    return lambda update: isinstance(update, EventUpdate) and update.event.event_id == event_id
+
+
+def invited(user_id: str) -> Any:
+    return lambda update: (
+        isinstance(update, MembershipChanged) and (update.user_id, update.membership) == (user_id, "invite")
+    )
+
+
+async def messages(server: Homeserver, user_id: str, room_id: str) -> list[tuple[str, dict[str, Any]]]:
+    page = await server.timeline(user_id, room_id, direction="f", limit=100)
+    return [(event.sender, event.content) for event in page.events if event.type == "m.message"]
+
+
+def text(body: str) -> dict[str, Any]:
+    return {"m.text": [{"body": body}]}
+
+
+async def test_two_servers_invite_talk_redact_and_restart(tmp_path: Path) -> None:
+    wire = Wire()
+    async with wire.open("one.test", path=tmp_path / "one.db") as one:
+        async with wire.open("two.test", path=tmp_path / "two.db") as two:
+            alice, bob = await one.create_account("alice"), await two.create_account("bob")
+            assert (alice, bob) == ("@alice:one.test", "@bob:two.test")
+            room = await one.create_room(alice, name="Tea", topic="Leaves", invite=[bob])
+            await until(two, invited(bob))
+            assert [(item.room_id, item.membership) for item in await two.rooms(bob)] == [(room, "invite")]
+            preview = {event["type"]: event["content"] for event in await two.invite_preview(bob, room)}
+            assert preview["m.room.name"] == {"name": "Tea"}
+
+            joined = await two.join(bob, room)
+            await until(one, event_is(joined))
+            hello = await one.send_message(alice, room, "hello")
+            await until(two, event_is(hello))
+            answer = await two.send_message(bob, room, "good morning", txn_id="1")
+            assert await two.send_message(bob, room, "good morning", txn_id="1") == answer
+            await until(one, event_is(answer))
+            expected = [(alice, text("hello")), (bob, text("good morning"))]
+            assert await messages(one, alice, room) == expected
+            assert await messages(two, bob, room) == expected
+
+            redaction = await one.redact(alice, room, hello, reason="typo")
+            await until(two, lambda update: isinstance(update, Redacted) and update.event_id == hello)
+            gone = await two.event(bob, room, hello)
+            assert (gone.content, gone.redacted_by) == ({}, redaction)
+            state = [(event.event_id, event.type, event.state_key) for event in await one.state(alice, room)]
+        # two.test is closed; one.test goes on, and delivers when it is back.
+        late = await one.send_message(alice, room, "are you there?")
+
+        async with wire.open("two.test", path=tmp_path / "two.db") as two:
+            one.wake()
+            await until(two, event_is(late))
+            assert await two.accounts() == [bob]
+            expected = [(alice, {}), (bob, text("good morning")), (alice, text("are you there?"))]
+            assert await messages(two, bob, room) == expected
+            assert [(event.event_id, event.type, event.state_key) for event in await two.state(bob, room)] == state
+
+
+async def test_members_state_and_moderation() -> None:
+    wire = Wire()
+    async with wire.open("one.test") as one, wire.open("two.test") as two:
+        alice, bob = await one.create_account("alice"), await two.create_account("bob")
+        room = await one.create_room(alice, preset="public", version="10")
+        await two.join(bob, room, via=["one.test"])
+        assert [(m.user_id, m.membership) for m in await two.members(bob, room)] == [(alice, "join"), (bob, "join")]
+
+        topic = await one.set_state(alice, room, "m.room.topic", {"topic": "Leaves"})
+        await until(two, event_is(topic))
+        found = await two.state_event(bob, room, "m.room.topic")
+        assert found is not None and found.content == {"topic": "Leaves"}
+        assert await two.state_event(bob, room, "m.room.topic", "other") is None
+
+        with pytest.raises(RoomletError) as denied:
+            await two.kick(bob, room, alice)
+        assert (denied.value.code, denied.value.errcode) == (Code.DENIED, "M_FORBIDDEN")
+        banned = await one.ban(alice, room, bob, reason="noise")
+        await until(two, event_is(banned))
+        with pytest.raises(RoomletError) as not_joined:
+            await two.send_message(bob, room, "but")
+        assert not_joined.value.code == Code.NOT_JOINED
+        await one.unban(alice, room, bob)
+        await two.join(bob, room, via=["one.test"])
+        kicked = await one.kick(alice, room, bob)
+        await until(two, event_is(kicked))
+        await one.invite(alice, room, bob)
+        await until(two, invited(bob))
+        assert await two.leave(bob, room) is not None
+        assert [m.user_id for m in await one.members(alice, room, "join")] == [alice]
+
+
+async def test_timeline_pages_meet() -> None:
+    async with Wire().open("one.test") as server:
+        alice = await server.create_account("alice")
+        room = await server.create_room(alice)
+        sent = [await server.send_message(alice, room, str(number)) for number in range(25)]
+        back: list[str] = []
+        token: str | None = None
+        for _ in itertools.count():
+            page = await server.timeline(alice, room, from_token=token, limit=10)
+            back += [event.event_id for event in page.events]
+            token = page.next
+            if token is None:
+                break
+        assert back[:25] == sent[::-1]
+        forward = await server.timeline(alice, room, direction="f", limit=100)
+        assert [event.event_id for event in forward.events] == back[::-1]
+
+
+async def test_updates_resume_after_a_position_and_are_forgotten() -> None:
+    async with Wire().open("one.test") as server:
+        alice = await server.create_account("alice")
+        room = await server.create_room(alice)
+        before = await server.last_update()
+        first = await server.send_message(alice, room, "1")
+        second = await server.send_message(alice, room, "2")
+        updates = await server.next_updates(before)
+        assert [update.event.event_id for update in updates if isinstance(update, EventUpdate)] == [first, second]
+        assert updates[-1].pos == await server.last_update()
+        await server.trim_updates(updates[0].pos)
+        assert await server.next_updates(0) == updates[1:]
+
+
+async def test_waiting_for_updates_can_be_given_up_and_ends_with_the_server() -> None:
+    async with Wire().open("one.test") as server:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await server.next_updates(await server.last_update())
+        waiting = asyncio.create_task(anext(aiter(server.updates(await server.last_update())), None))
+        await server.accounts()
+    assert await asyncio.wait_for(waiting, DEADLINE_S) is None
+
+
+async def test_operation_cancels_what_waits_under_it() -> None:
+    async with Wire().open("one.test") as server:
+        operation: Any = getattr(native, "Operation")()
+        waiting = asyncio.create_task(server._inner.under(operation).updates(await server.last_update(), 1))
+        await server.accounts()
+        operation.cancel()
+        with pytest.raises(RoomletError) as cancelled:
+            await asyncio.wait_for(bridge.call(waiting), DEADLINE_S)
+        assert cancelled.value.code is Code.CANCELLED
+
+
+@pytest.mark.parametrize(
+    ("call", "code", "errcode"),
+    [
+        (lambda s: s.create_account("Ä"), Code.BAD_ID, "M_INVALID_PARAM"),
+        (lambda s: s.create_account("taken"), Code.EXISTS, "M_USER_IN_USE"),
+        (lambda s: s.rooms("taken"), Code.BAD_ID, "M_INVALID_PARAM"),
+        (lambda s: s.rooms("@nobody:one.test"), Code.UNKNOWN_USER, "M_NOT_FOUND"),
+        (lambda s: s.create_room("@taken:one.test", version="99"), Code.UNKNOWN_ROOM_VERSION, None),
+        (lambda s: s.state("@taken:one.test", "!x:one.test"), None, None),
+        (lambda s: s.join("@taken:one.test", "!x:two.test", via=["a b"]), Code.BAD_ID, "M_INVALID_PARAM"),
+        (lambda s: s.join("@taken:one.test", "!x:two.test", via=["two.test"]), Code.UNREACHABLE, "M_UNKNOWN"),
+    ],
+)
+async def test_what_goes_wrong_is_told_by_code(call: Any, code: Code | None, errcode: str | None) -> None:
+    async with Wire().open("one.test") as server:
+        await server.create_account("taken")
+        with pytest.raises(RoomletError) as raised:
+            await call(server)
+        assert code is None or raised.value.code is code
+        assert errcode is None or raised.value.errcode == errcode
+        assert raised.value.message
+
+
+@pytest.mark.parametrize("content", ['{"a":1.5}', "[]", "{", {"a": 1.5}])
+async def test_content_that_is_no_canonical_object_is_refused(content: Any) -> None:
+    async with Wire().open("one.test") as server:
+        alice = await server.create_account("alice")
+        room = await server.create_room(alice)
+        before = await server.last_update()
+        with pytest.raises(RoomletError) as raised:
+            await server.send(alice, room, "m.message", content)
+        assert 100 <= raised.value.code < 200
+        assert await server.last_update() == before
+
+
+async def test_closed_server_refuses_and_closes_again() -> None:
+    server = await Homeserver.open("one.test", transport=Wire())
+    await server.close()
+    await server.close()
+    with pytest.raises(RoomletError) as raised:
+        await server.accounts()
+    assert raised.value.code is Code.CLOSED
+    with pytest.raises(RoomletError):
+        server.wake()
+    assert server.server_name == "one.test"
+
+
+async def test_file_of_another_server_or_in_use_is_refused(tmp_path: Path) -> None:
+    wire = Wire()
+    async with wire.open("one.test", path=tmp_path / "hs.db"):
+        with pytest.raises(RoomletError) as locked:
+            await Homeserver.open("one.test", path=tmp_path / "hs.db", transport=wire)
+        assert locked.value.code is Code.STORE_LOCKED
+    with pytest.raises(RoomletError) as other:
+        await Homeserver.open("two.test", path=tmp_path / "hs.db", transport=wire)
+    assert other.value.code is Code.BAD_PARAM
+    (tmp_path / "noise.db").write_bytes(b"noise" * 1000)
+    with pytest.raises(RoomletError) as damaged:
+        await Homeserver.open("one.test", path=tmp_path / "noise.db", transport=wire)
+    assert damaged.value.code is Code.STORE_DAMAGED
+
+
+async def test_failing_and_cancelled_transports_are_unreachable_servers() -> None:
+    class Broken:
+        def __init__(self, error: BaseException) -> None:
+            self.error = error
+
+        async def send(self, request: Request) -> Response:
+            raise self.error
+
+    for error in (RuntimeError("broken"), asyncio.CancelledError(), TransportError("no way")):
+        async with Homeserver.open("one.test", transport=Broken(error)) as server:
+            alice = await server.create_account("alice")
+            with pytest.raises(RoomletError) as raised:
+                await asyncio.wait_for(server.join(alice, "!x:two.test", via=["two.test"]), DEADLINE_S)
+            assert raised.value.code is Code.UNREACHABLE
+
+
+async def test_request_is_cancelled_when_the_server_closes() -> None:
+    started, cancelled = asyncio.Event(), asyncio.Event()
+
+    class Slow:
+        async def send(self, request: Request) -> Response:
+            started.set()
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                cancelled.set()
+                raise
+            raise AssertionError
+
+    server = await Homeserver.open("one.test", transport=Slow())
+    alice = await server.create_account("alice")
+    joining = asyncio.create_task(server.join(alice, "!x:two.test", via=["two.test"]))
+    await asyncio.wait_for(started.wait(), DEADLINE_S)
+    await asyncio.wait_for(server.close(), DEADLINE_S)
+    with pytest.raises(RoomletError):
+        await joining
+    await asyncio.wait_for(cancelled.wait(), DEADLINE_S)
+
+
+class Choosy:
+    """Refuses invites to carol, everything that raises, and nothing else."""
+
+    async def accept_invite(self, room_id: str, sender: str, invitee: str) -> bool:
+        if invitee.startswith("@dave:"):
+            raise RuntimeError("no opinion")
+        return not invitee.startswith("@carol:")
+
+    async def accept_join(self, room_id: str, user_id: str) -> bool:
+        return True
+
+    async def accept_request(self, origin: str, method: str, target: str) -> bool:
+        return True
+
+    async def accept_event(self, room_id: str, event_id: str, sender: str, type: str) -> bool:
+        return True
+
+
+async def test_policy_of_the_host_decides_and_refuses_when_it_fails() -> None:
+    wire = Wire()
+    async with wire.open("one.test") as one, wire.open("two.test", policy=Choosy()) as two:
+        alice = await one.create_account("alice")
+        for name in ("bob", "carol", "dave"):
+            await two.create_account(name)
+        room = await one.create_room(alice)
+        await one.invite(alice, room, "@bob:two.test")
+        for name in ("carol", "dave"):
+            with pytest.raises(RoomletError):
+                await one.invite(alice, room, f"@{name}:two.test")
+            assert await two.rooms(f"@{name}:two.test") == []
+        assert [item.membership for item in await two.rooms("@bob:two.test")] == ["invite"]
+
+
+def test_codes_are_those_of_the_library() -> None:
+    listed = {code.number: code.name.lower() for code in native.error_codes()}
+    assert {int(code): code.name.replace("_", "").lower() for code in Code} == listed
+
+
+def test_default_limits_are_those_of_the_library() -> None:
+    assert Limits() == native.default_limits()
+
+
+def test_second_event_loop_is_refused_while_the_first_has_open_servers() -> None:
+    async def second() -> None:
+        await Homeserver.open("two.test", transport=Wire())
+
+    async def first() -> None:
+        async with Homeserver.open("one.test", transport=Wire()):
+            with pytest.raises(RuntimeError, match="one event loop"):
+                await asyncio.to_thread(asyncio.run, second())
+
+    asyncio.run(first())
+    asyncio.run(second())

@@ -1,0 +1,17 @@
+//! What a homeserver does for its users and towards other servers, a fact a test.
+#![allow(clippy::unwrap_used, reason = "a test may")]
+
+mod common;
+mod delivery;
+mod gaps;
+mod invites;
+mod life;
+mod members;
+mod policy;
+mod redactions;
+mod restricted;
+mod rooms;
+mod timeline;
+mod transactions;
+mod updates;
+mod visibility;

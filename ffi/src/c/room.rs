@@ -1,0 +1,327 @@
+//! Commands that change rooms.
+
+use super::{
+    bytes::roomlet_bytes,
+    call::Command,
+    error::{roomlet_code, roomlet_error},
+    op::{roomlet_done, roomlet_op},
+    result::Outcome,
+    server::roomlet_server,
+};
+use crate::convert;
+use roomlet_homeserver::{EventId, Result, RoomId, ServerName, UserId};
+use std::ffi::c_void;
+
+/// Makes a room as `user_id`; the result is its id. `options` is a JSON object, each member of which may be absent:
+/// `preset` (`private`, the default; `trusted_private`; `public`), `version`, `name`, `topic`, `type`, `invite` (a
+/// list of user ids), `is_direct`. Empty: all defaults. An invite that fails does not fail the room. Any thread.
+/// Errors: ROOMLET_BAD_JSON, ROOMLET_BAD_PARAM for a member that is unknown or of the wrong type, ROOMLET_BAD_ID,
+/// ROOMLET_UNKNOWN_ROOM_VERSION, ROOMLET_UNKNOWN_USER.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn roomlet_room_create(
+    server: *mut roomlet_server,
+    user_id: roomlet_bytes,
+    options: roomlet_bytes,
+    done: roomlet_done,
+    user_data: *mut c_void,
+    op_out: *mut *mut roomlet_op,
+    err: *mut *mut roomlet_error,
+) -> roomlet_code {
+    // SAFETY: the header's rules are the caller's promise.
+    unsafe { Command::new(done, user_data, op_out, err) }.of_server(server, |args, homeserver| {
+        let user: UserId = args.id(user_id, "user_id")?;
+        let room = convert::create_room(args.bytes(options, "options")?)?;
+        Ok(async move { Ok(Outcome::text(homeserver.create_room(&user, room).await?.as_str())) })
+    })
+}
+
+/// Invites `target`, of any server; the result is the event id. `reason` may be empty. Any thread.
+/// Errors: ROOMLET_NOT_JOINED, ROOMLET_DENIED (names the rule), ROOMLET_UNREACHABLE, ROOMLET_REMOTE if the target's
+/// server refuses, ROOMLET_UNKNOWN_ROOM, ROOMLET_UNKNOWN_USER, ROOMLET_BAD_ID.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn roomlet_room_invite(
+    server: *mut roomlet_server,
+    user_id: roomlet_bytes,
+    room_id: roomlet_bytes,
+    target: roomlet_bytes,
+    reason: roomlet_bytes,
+    done: roomlet_done,
+    user_data: *mut c_void,
+    op_out: *mut *mut roomlet_op,
+    err: *mut *mut roomlet_error,
+) -> roomlet_code {
+    // SAFETY: the header's rules are the caller's promise.
+    unsafe { Command::new(done, user_data, op_out, err) }.of_server(server, |args, homeserver| {
+        let user: UserId = args.id(user_id, "user_id")?;
+        let room: RoomId = args.id(room_id, "room_id")?;
+        let target: UserId = args.id(target, "target")?;
+        let reason = args.optional(reason, "reason")?;
+        Ok(async move {
+            Ok(Outcome::text(
+                homeserver
+                    .invite(&user, &room, &target, reason.as_deref())
+                    .await?
+                    .as_str(),
+            ))
+        })
+    })
+}
+
+/// Joins; the result is the event id. Where this server is not in the room, the `via_count` server names in `via` are
+/// asked in turn, and the server of who invited. Takes as long as the room's state takes to arrive and be checked. Any
+/// thread.
+/// Errors: ROOMLET_DENIED, ROOMLET_UNREACHABLE, ROOMLET_REMOTE, ROOMLET_BAD_REPLY, ROOMLET_UNKNOWN_ROOM,
+/// ROOMLET_UNKNOWN_ROOM_VERSION, ROOMLET_UNKNOWN_USER, ROOMLET_BAD_ID.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn roomlet_room_join(
+    server: *mut roomlet_server,
+    user_id: roomlet_bytes,
+    room_id: roomlet_bytes,
+    via: *const roomlet_bytes,
+    via_count: usize,
+    done: roomlet_done,
+    user_data: *mut c_void,
+    op_out: *mut *mut roomlet_op,
+    err: *mut *mut roomlet_error,
+) -> roomlet_code {
+    // SAFETY: the header's rules are the caller's promise.
+    unsafe { Command::new(done, user_data, op_out, err) }.of_server(server, |args, homeserver| {
+        let user: UserId = args.id(user_id, "user_id")?;
+        let room: RoomId = args.id(room_id, "room_id")?;
+        let via: Vec<ServerName> = args
+            .slice(via, via_count, "via")?
+            .iter()
+            .map(|name| args.id(*name, "via"))
+            .collect::<Result<_>>()?;
+        Ok(async move { Ok(Outcome::text(homeserver.join(&user, &room, &via).await?.as_str())) })
+    })
+}
+
+/// Leaves, rejects an invite or takes a knock back; the result is the event id, empty where no server of the room
+/// could be reached and the invite was only dropped here. `reason` may be empty. Any thread.
+/// Errors: ROOMLET_NOT_JOINED, ROOMLET_UNKNOWN_ROOM, ROOMLET_UNKNOWN_USER, ROOMLET_BAD_ID.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn roomlet_room_leave(
+    server: *mut roomlet_server,
+    user_id: roomlet_bytes,
+    room_id: roomlet_bytes,
+    reason: roomlet_bytes,
+    done: roomlet_done,
+    user_data: *mut c_void,
+    op_out: *mut *mut roomlet_op,
+    err: *mut *mut roomlet_error,
+) -> roomlet_code {
+    // SAFETY: the header's rules are the caller's promise.
+    unsafe { Command::new(done, user_data, op_out, err) }.of_server(server, |args, homeserver| {
+        let user: UserId = args.id(user_id, "user_id")?;
+        let room: RoomId = args.id(room_id, "room_id")?;
+        let reason = args.optional(reason, "reason")?;
+        Ok(async move {
+            let event = homeserver.leave(&user, &room, reason.as_deref()).await?;
+            Ok(Outcome::text(event.as_deref().unwrap_or_default()))
+        })
+    })
+}
+
+/// Removes `target` from the room; the result is the event id. `reason` may be empty. Any thread.
+/// Errors: ROOMLET_NOT_JOINED, ROOMLET_DENIED (names the rule), ROOMLET_UNKNOWN_ROOM, ROOMLET_UNKNOWN_USER,
+/// ROOMLET_BAD_ID.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn roomlet_room_kick(
+    server: *mut roomlet_server,
+    user_id: roomlet_bytes,
+    room_id: roomlet_bytes,
+    target: roomlet_bytes,
+    reason: roomlet_bytes,
+    done: roomlet_done,
+    user_data: *mut c_void,
+    op_out: *mut *mut roomlet_op,
+    err: *mut *mut roomlet_error,
+) -> roomlet_code {
+    // SAFETY: the header's rules are the caller's promise.
+    unsafe { Command::new(done, user_data, op_out, err) }.of_server(server, |args, homeserver| {
+        let user: UserId = args.id(user_id, "user_id")?;
+        let room: RoomId = args.id(room_id, "room_id")?;
+        let target: UserId = args.id(target, "target")?;
+        let reason = args.optional(reason, "reason")?;
+        Ok(async move {
+            Ok(Outcome::text(
+                homeserver
+                    .kick(&user, &room, &target, reason.as_deref())
+                    .await?
+                    .as_str(),
+            ))
+        })
+    })
+}
+
+/// Bans `target` from the room; the result is the event id. `reason` may be empty. Any thread.
+/// Errors: ROOMLET_NOT_JOINED, ROOMLET_DENIED (names the rule), ROOMLET_UNKNOWN_ROOM, ROOMLET_UNKNOWN_USER,
+/// ROOMLET_BAD_ID.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn roomlet_room_ban(
+    server: *mut roomlet_server,
+    user_id: roomlet_bytes,
+    room_id: roomlet_bytes,
+    target: roomlet_bytes,
+    reason: roomlet_bytes,
+    done: roomlet_done,
+    user_data: *mut c_void,
+    op_out: *mut *mut roomlet_op,
+    err: *mut *mut roomlet_error,
+) -> roomlet_code {
+    // SAFETY: the header's rules are the caller's promise.
+    unsafe { Command::new(done, user_data, op_out, err) }.of_server(server, |args, homeserver| {
+        let user: UserId = args.id(user_id, "user_id")?;
+        let room: RoomId = args.id(room_id, "room_id")?;
+        let target: UserId = args.id(target, "target")?;
+        let reason = args.optional(reason, "reason")?;
+        Ok(async move {
+            Ok(Outcome::text(
+                homeserver
+                    .ban(&user, &room, &target, reason.as_deref())
+                    .await?
+                    .as_str(),
+            ))
+        })
+    })
+}
+
+/// Lifts the ban of `target`; the result is the event id. `reason` may be empty. Any thread.
+/// Errors: ROOMLET_NOT_JOINED, ROOMLET_DENIED (names the rule), ROOMLET_UNKNOWN_ROOM, ROOMLET_UNKNOWN_USER,
+/// ROOMLET_BAD_ID.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn roomlet_room_unban(
+    server: *mut roomlet_server,
+    user_id: roomlet_bytes,
+    room_id: roomlet_bytes,
+    target: roomlet_bytes,
+    reason: roomlet_bytes,
+    done: roomlet_done,
+    user_data: *mut c_void,
+    op_out: *mut *mut roomlet_op,
+    err: *mut *mut roomlet_error,
+) -> roomlet_code {
+    // SAFETY: the header's rules are the caller's promise.
+    unsafe { Command::new(done, user_data, op_out, err) }.of_server(server, |args, homeserver| {
+        let user: UserId = args.id(user_id, "user_id")?;
+        let room: RoomId = args.id(room_id, "room_id")?;
+        let target: UserId = args.id(target, "target")?;
+        let reason = args.optional(reason, "reason")?;
+        Ok(async move {
+            Ok(Outcome::text(
+                homeserver
+                    .unban(&user, &room, &target, reason.as_deref())
+                    .await?
+                    .as_str(),
+            ))
+        })
+    })
+}
+
+/// Sends a timeline event of type `type` with `content`, a JSON object; the result is the event id, given once the
+/// event is durable on this device; other servers get it later. With a `txn_id` (which may be empty) a retry is safe:
+/// the same one of the same user gives the same event. Any thread.
+/// Errors: ROOMLET_NOT_JOINED, ROOMLET_DENIED (names the rule), ROOMLET_BAD_JSON, ROOMLET_NOT_CANONICAL,
+/// ROOMLET_TOO_LARGE, ROOMLET_UNKNOWN_ROOM, ROOMLET_UNKNOWN_USER, ROOMLET_BAD_ID.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn roomlet_room_send(
+    server: *mut roomlet_server,
+    user_id: roomlet_bytes,
+    room_id: roomlet_bytes,
+    type_: roomlet_bytes,
+    content: roomlet_bytes,
+    txn_id: roomlet_bytes,
+    done: roomlet_done,
+    user_data: *mut c_void,
+    op_out: *mut *mut roomlet_op,
+    err: *mut *mut roomlet_error,
+) -> roomlet_code {
+    // SAFETY: the header's rules are the caller's promise.
+    unsafe { Command::new(done, user_data, op_out, err) }.of_server(server, |args, homeserver| {
+        let user: UserId = args.id(user_id, "user_id")?;
+        let room: RoomId = args.id(room_id, "room_id")?;
+        let kind = args.text(type_, "type")?.to_owned();
+        let content = args.text(content, "content")?.to_owned();
+        let txn_id = args.optional(txn_id, "txn_id")?;
+        Ok(async move {
+            Ok(Outcome::text(
+                homeserver
+                    .send(&user, &room, &kind, &content, txn_id.as_deref())
+                    .await?
+                    .as_str(),
+            ))
+        })
+    })
+}
+
+/// Sends a state event; as `roomlet_room_send`, with a `state_key`, which may be empty. Any thread.
+/// Errors: ROOMLET_NOT_JOINED, ROOMLET_DENIED (names the rule), ROOMLET_BAD_JSON, ROOMLET_NOT_CANONICAL,
+/// ROOMLET_TOO_LARGE, ROOMLET_UNKNOWN_ROOM, ROOMLET_UNKNOWN_USER, ROOMLET_BAD_ID.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn roomlet_room_set_state(
+    server: *mut roomlet_server,
+    user_id: roomlet_bytes,
+    room_id: roomlet_bytes,
+    type_: roomlet_bytes,
+    state_key: roomlet_bytes,
+    content: roomlet_bytes,
+    txn_id: roomlet_bytes,
+    done: roomlet_done,
+    user_data: *mut c_void,
+    op_out: *mut *mut roomlet_op,
+    err: *mut *mut roomlet_error,
+) -> roomlet_code {
+    // SAFETY: the header's rules are the caller's promise.
+    unsafe { Command::new(done, user_data, op_out, err) }.of_server(server, |args, homeserver| {
+        let user: UserId = args.id(user_id, "user_id")?;
+        let room: RoomId = args.id(room_id, "room_id")?;
+        let kind = args.text(type_, "type")?.to_owned();
+        let state_key = args.text(state_key, "state_key")?.to_owned();
+        let content = args.text(content, "content")?.to_owned();
+        let txn_id = args.optional(txn_id, "txn_id")?;
+        Ok(async move {
+            Ok(Outcome::text(
+                homeserver
+                    .set_state(&user, &room, &kind, &state_key, &content, txn_id.as_deref())
+                    .await?
+                    .as_str(),
+            ))
+        })
+    })
+}
+
+/// Takes the content of event `event_id` away, on every server; the result is the redaction's event id. `reason` and
+/// `txn_id` may be empty. Any thread.
+/// Errors: ROOMLET_NOT_JOINED, ROOMLET_DENIED (names the rule), ROOMLET_UNKNOWN_EVENT, ROOMLET_UNKNOWN_ROOM,
+/// ROOMLET_UNKNOWN_USER, ROOMLET_BAD_ID.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn roomlet_room_redact(
+    server: *mut roomlet_server,
+    user_id: roomlet_bytes,
+    room_id: roomlet_bytes,
+    event_id: roomlet_bytes,
+    reason: roomlet_bytes,
+    txn_id: roomlet_bytes,
+    done: roomlet_done,
+    user_data: *mut c_void,
+    op_out: *mut *mut roomlet_op,
+    err: *mut *mut roomlet_error,
+) -> roomlet_code {
+    // SAFETY: the header's rules are the caller's promise.
+    unsafe { Command::new(done, user_data, op_out, err) }.of_server(server, |args, homeserver| {
+        let user: UserId = args.id(user_id, "user_id")?;
+        let room: RoomId = args.id(room_id, "room_id")?;
+        let event: EventId = args.id(event_id, "event_id")?;
+        let reason = args.optional(reason, "reason")?;
+        let txn_id = args.optional(txn_id, "txn_id")?;
+        Ok(async move {
+            Ok(Outcome::text(
+                homeserver
+                    .redact(&user, &room, &event, reason.as_deref(), txn_id.as_deref())
+                    .await?
+                    .as_str(),
+            ))
+        })
+    })
+}

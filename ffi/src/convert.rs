@@ -1,0 +1,310 @@
+//! What the faces give and take as JSON: one form of each record for all languages that read JSON.
+
+use roomlet_homeserver::{
+    Code, CreateRoom, Error, Member, Page, Preset, Result, RoomEvent, RoomSummary, RoomUpdate, StreamPos,
+    UpdateEntry, UserId,
+};
+use roomlet_wire::{Value, json};
+
+/// A JSON object being written, its members in the order of the calls.
+struct Object(String);
+
+impl Object {
+    fn new() -> Self {
+        Self("{".into())
+    }
+
+    /// A member whose value is JSON already.
+    fn raw(mut self, key: &str, value: &str) -> Self {
+        if self.0.len() > 1 {
+            self.0.push(',');
+        }
+        self.0.push_str(&quoted(key));
+        self.0.push(':');
+        self.0.push_str(value);
+        self
+    }
+
+    fn text(self, key: &str, value: &str) -> Self {
+        let value = quoted(value);
+        self.raw(key, &value)
+    }
+
+    fn optional(self, key: &str, value: Option<&str>) -> Self {
+        match value {
+            Some(value) => self.text(key, value),
+            None => self,
+        }
+    }
+
+    fn end(mut self) -> String {
+        self.0.push('}');
+        self.0
+    }
+}
+
+fn quoted(text: &str) -> String {
+    json::to_canonical(&Value::from(text))
+}
+
+fn array(items: impl Iterator<Item = String>) -> String {
+    let mut out = String::from("[");
+    for (index, item) in items.enumerate() {
+        if index > 0 {
+            out.push(',');
+        }
+        out.push_str(&item);
+    }
+    out.push(']');
+    out
+}
+
+/// A list of ids as a JSON array of strings.
+pub(crate) fn ids<T: AsRef<str>>(ids: &[T]) -> String {
+    array(ids.iter().map(|id| quoted(id.as_ref())))
+}
+
+/// An event as an object: `event_id`, `room_id`, `sender`, `type`, `state_key`?, `origin_server_ts`, `content`,
+/// `redacts`?, `redacted_by`?.
+pub(crate) fn event(event: &RoomEvent) -> String {
+    Object::new()
+        .text("event_id", &event.event_id)
+        .text("room_id", &event.room_id)
+        .text("sender", &event.sender)
+        .text("type", &event.kind)
+        .optional("state_key", event.state_key.as_deref())
+        .raw("origin_server_ts", &event.origin_server_ts.to_string())
+        .raw("content", &event.content)
+        .optional("redacts", event.redacts.as_deref())
+        .optional("redacted_by", event.redacted_by.as_deref())
+        .end()
+}
+
+/// A list of events as an array.
+pub(crate) fn events(list: &[RoomEvent]) -> String {
+    array(list.iter().map(event))
+}
+
+/// A page as an object: `events`, `next` (a token or null).
+pub(crate) fn page(page: &Page) -> String {
+    let next = page.next.as_deref().map_or_else(|| "null".into(), quoted);
+    Object::new()
+        .raw("events", &events(&page.events))
+        .raw("next", &next)
+        .end()
+}
+
+/// Members as an array of objects: `user_id`, `membership`.
+pub(crate) fn members(list: &[Member]) -> String {
+    array(list.iter().map(|member| {
+        Object::new()
+            .text("user_id", &member.user)
+            .text("membership", &member.membership)
+            .end()
+    }))
+}
+
+/// Rooms as an array of objects: `room_id`, `membership`.
+pub(crate) fn rooms(list: &[RoomSummary]) -> String {
+    array(list.iter().map(|room| {
+        Object::new()
+            .text("room_id", &room.room_id)
+            .text("membership", &room.membership)
+            .end()
+    }))
+}
+
+/// An update as an object: `kind` says which of the forms of [`RoomUpdate`] it is.
+pub(crate) fn update(entry: &UpdateEntry) -> String {
+    let object = Object::new().text("pos", &token(entry.pos));
+    match &entry.update {
+        RoomUpdate::Event(new) => object.text("kind", "event").raw("event", &event(new)),
+        RoomUpdate::StateChanged {
+            room_id,
+            kind,
+            state_key,
+            event: now,
+        } => object
+            .text("kind", "state_changed")
+            .text("room_id", room_id)
+            .text("type", kind)
+            .text("state_key", state_key)
+            .raw("event", &now.as_ref().map_or_else(|| "null".into(), event)),
+        RoomUpdate::Membership {
+            room_id,
+            user,
+            membership,
+            sender,
+        } => object
+            .text("kind", "membership")
+            .text("room_id", room_id)
+            .text("user_id", user)
+            .text("membership", membership)
+            .text("sender", sender),
+        RoomUpdate::Redacted { room_id, event, by } => object
+            .text("kind", "redacted")
+            .text("room_id", room_id)
+            .text("event_id", event)
+            .text("redacted_by", by),
+    }
+    .end()
+}
+
+/// A position of the update stream as the token that hosts keep.
+pub(crate) fn token(pos: StreamPos) -> String {
+    pos.0.to_string()
+}
+
+/// Reads a token; the empty one is the beginning of the stream.
+///
+/// # Errors
+/// [`Code::BadParam`] for text that is no token.
+pub(crate) fn position(token: &str) -> Result<StreamPos> {
+    if token.is_empty() {
+        return Ok(StreamPos(0));
+    }
+    let bad = || Error::new(Code::BadParam, "the update token is not one that roomlet gave");
+    if !token.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(bad());
+    }
+    token.parse().map(StreamPos).map_err(|_| bad())
+}
+
+/// Reads the options of a new room: an object of `preset` (`private`, `trusted_private`, `public`), `version`, `name`,
+/// `topic`, `type`, `invite` (a list of user ids), `is_direct`; all may be absent. Empty text is an empty object.
+///
+/// # Errors
+/// [`Code::BadJson`]; [`Code::BadParam`] for an unknown member or a value of the wrong type; [`Code::BadId`].
+pub(crate) fn create_room(options: &[u8]) -> Result<CreateRoom> {
+    let mut room = CreateRoom::default();
+    if options.is_empty() {
+        return Ok(room);
+    }
+    for (key, value) in json::parse_object(options).map_err(|error| error.context("options"))? {
+        match key.as_str() {
+            "preset" => room.preset = preset(&text(&key, &value)?)?,
+            "version" => room.version = Some(text(&key, &value)?),
+            "name" => room.name = Some(text(&key, &value)?),
+            "topic" => room.topic = Some(text(&key, &value)?),
+            "type" => room.room_type = Some(text(&key, &value)?),
+            "invite" => room.invite = invited(&value)?,
+            "is_direct" => room.is_direct = value.as_bool().ok_or_else(|| wrong(&key, "true or false"))?,
+            _ => {
+                return Err(Error::new(
+                    Code::BadParam,
+                    format!("options: {key:?} is no option of a new room"),
+                ));
+            }
+        }
+    }
+    Ok(room)
+}
+
+fn preset(name: &str) -> Result<Preset> {
+    match name {
+        "private" => Ok(Preset::Private),
+        "trusted_private" => Ok(Preset::TrustedPrivate),
+        "public" => Ok(Preset::Public),
+        _ => Err(wrong("preset", "private, trusted_private or public")),
+    }
+}
+
+fn invited(value: &Value) -> Result<Vec<UserId>> {
+    let list = value
+        .as_array()
+        .ok_or_else(|| wrong("invite", "a list of user ids"))?;
+    list.iter()
+        .map(|user| {
+            let user = user
+                .as_str()
+                .ok_or_else(|| wrong("invite", "a list of user ids"))?;
+            UserId::parse(user).map_err(|error| error.context("options: invite"))
+        })
+        .collect()
+}
+
+fn text(key: &str, value: &Value) -> Result<String> {
+    value
+        .as_str()
+        .map(str::to_owned)
+        .ok_or_else(|| wrong(key, "text"))
+}
+
+fn wrong(key: &str, wanted: &str) -> Error {
+    Error::new(Code::BadParam, format!("options: {key:?} is not {wanted}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use roomlet_homeserver::{EventId, RoomId};
+
+    fn message() -> RoomEvent {
+        RoomEvent {
+            event_id: EventId::parse("$e:x.example").unwrap(),
+            room_id: RoomId::parse("!r:x.example").unwrap(),
+            sender: UserId::parse("@a:x.example").unwrap(),
+            kind: "m.\"quoted\"".into(),
+            state_key: None,
+            origin_server_ts: -1,
+            content: "{\"n\":1}".into(),
+            redacts: None,
+            redacted_by: None,
+        }
+    }
+
+    const MESSAGE: &str = "{\"event_id\":\"$e:x.example\",\"room_id\":\"!r:x.example\",\"sender\":\"@a:x.example\",\
+        \"type\":\"m.\\\"quoted\\\"\",\"origin_server_ts\":-1,\"content\":{\"n\":1}}";
+
+    #[test]
+    fn event_is_printed_with_the_fields_that_it_has() {
+        assert_eq!(event(&message()), MESSAGE);
+        let state = RoomEvent {
+            state_key: Some(String::new()),
+            ..message()
+        };
+        assert_eq!(
+            event(&state),
+            MESSAGE.replace(",\"origin", ",\"state_key\":\"\",\"origin")
+        );
+    }
+
+    #[test]
+    fn page_without_a_next_one_says_null() {
+        let last = Page {
+            events: vec![message(), message()],
+            next: None,
+        };
+        assert_eq!(
+            page(&last),
+            format!("{{\"events\":[{MESSAGE},{MESSAGE}],\"next\":null}}")
+        );
+    }
+
+    #[test]
+    fn update_tells_of_state_that_is_gone() {
+        let gone = RoomUpdate::StateChanged {
+            room_id: RoomId::parse("!r:x.example").unwrap(),
+            kind: "m.room.topic".into(),
+            state_key: String::new(),
+            event: None,
+        };
+        assert_eq!(
+            update(&UpdateEntry {
+                pos: StreamPos(7),
+                update: gone
+            }),
+            "{\"pos\":\"7\",\"kind\":\"state_changed\",\"room_id\":\"!r:x.example\",\"type\":\"m.room.topic\",\
+             \"state_key\":\"\",\"event\":null}"
+        );
+    }
+
+    #[test]
+    fn token_is_digits_that_fit() {
+        assert_eq!(position("").unwrap(), StreamPos(0));
+        assert_eq!(position("18446744073709551615").unwrap(), StreamPos(u64::MAX));
+        for bad in ["+1", "-1", "1 ", "18446744073709551616"] {
+            assert_eq!(position(bad).unwrap_err().code(), Code::BadParam, "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,358 @@
+//! The operations on rooms.
+
+use super::{
+    error::RoomletError,
+    homeserver::Homeserver,
+    records::{CreateRoom, Direction, Member, Page, RoomEvent, RoomSummary},
+};
+use roomlet_homeserver as core;
+use roomlet_homeserver::{EventId, RoomId, ServerName, UserId};
+
+/// Ids come in as text; each is checked before any work begins.
+fn user(id: &str) -> Result<UserId, RoomletError> {
+    Ok(UserId::parse(id)?)
+}
+
+fn room(id: &str) -> Result<RoomId, RoomletError> {
+    Ok(RoomId::parse(id)?)
+}
+
+fn event(id: &str) -> Result<EventId, RoomletError> {
+    Ok(EventId::parse(id)?)
+}
+
+fn text(id: &str) -> String {
+    id.to_owned()
+}
+
+fn list<T, U: From<T>>(items: Vec<T>) -> Vec<U> {
+    items.into_iter().map(Into::into).collect()
+}
+
+#[uniffi::export]
+impl Homeserver {
+    /// Makes a room and gives its id. Invites are sent before it returns; one that is refused fails alone, and
+    /// the updates do not show it.
+    ///
+    /// # Errors
+    /// 402 `UnknownUser`, 105 `UnknownRoomVersion`.
+    pub async fn create_room(&self, user_id: String, options: CreateRoom) -> Result<String, RoomletError> {
+        let (user, options) = (user(&user_id)?, core::CreateRoom::try_from(options)?);
+        let id = self
+            .run(|server| async move { server.create_room(&user, options).await })
+            .await?;
+        Ok(text(&id))
+    }
+
+    /// Invites `target` and gives the id of the event.
+    ///
+    /// # Errors
+    /// 301 `NotJoined`, 300 `Denied`, 500 `Unreachable`: the invited user's server; 501 `Remote`: it refused.
+    #[uniffi::method(default(reason = None))]
+    pub async fn invite(
+        &self,
+        user_id: String,
+        room_id: String,
+        target: String,
+        reason: Option<String>,
+    ) -> Result<String, RoomletError> {
+        let (by, room, target) = (user(&user_id)?, room(&room_id)?, user(&target)?);
+        let id = self
+            .run(|server| async move { server.invite(&by, &room, &target, reason.as_deref()).await })
+            .await?;
+        Ok(text(&id))
+    }
+
+    /// Joins and gives the id of the event; through one of the servers `via` if this server is not in the room (the
+    /// server that sent an invite is asked too).
+    ///
+    /// # Errors
+    /// 300 `Denied`, 400 `UnknownRoom`, 500 `Unreachable`: none of the servers; 501 `Remote`: they refused.
+    #[uniffi::method(default(via = []))]
+    pub async fn join(
+        &self,
+        user_id: String,
+        room_id: String,
+        via: Vec<String>,
+    ) -> Result<String, RoomletError> {
+        let (user, room) = (user(&user_id)?, room(&room_id)?);
+        let via = via
+            .iter()
+            .map(|name| ServerName::parse(name))
+            .collect::<Result<Vec<_>, _>>()?;
+        let id = self
+            .run(|server| async move { server.join(&user, &room, &via).await })
+            .await?;
+        Ok(text(&id))
+    }
+
+    /// Leaves, rejects an invite or retracts a knock, and gives the id of the event; none where the room's servers
+    /// could not be reached and the invite was only dropped here.
+    ///
+    /// # Errors
+    /// 301 `NotJoined`.
+    #[uniffi::method(default(reason = None))]
+    pub async fn leave(
+        &self,
+        user_id: String,
+        room_id: String,
+        reason: Option<String>,
+    ) -> Result<Option<String>, RoomletError> {
+        let (user, room) = (user(&user_id)?, room(&room_id)?);
+        let id = self
+            .run(|server| async move { server.leave(&user, &room, reason.as_deref()).await })
+            .await?;
+        Ok(id.as_deref().map(text))
+    }
+
+    /// Kicks `target` and gives the id of the event.
+    ///
+    /// # Errors
+    /// 301 `NotJoined`, 300 `Denied`.
+    #[uniffi::method(default(reason = None))]
+    pub async fn kick(
+        &self,
+        user_id: String,
+        room_id: String,
+        target: String,
+        reason: Option<String>,
+    ) -> Result<String, RoomletError> {
+        let (by, room, target) = (user(&user_id)?, room(&room_id)?, user(&target)?);
+        let id = self
+            .run(|server| async move { server.kick(&by, &room, &target, reason.as_deref()).await })
+            .await?;
+        Ok(text(&id))
+    }
+
+    /// Bans `target` and gives the id of the event.
+    ///
+    /// # Errors
+    /// 301 `NotJoined`, 300 `Denied`.
+    #[uniffi::method(default(reason = None))]
+    pub async fn ban(
+        &self,
+        user_id: String,
+        room_id: String,
+        target: String,
+        reason: Option<String>,
+    ) -> Result<String, RoomletError> {
+        let (by, room, target) = (user(&user_id)?, room(&room_id)?, user(&target)?);
+        let id = self
+            .run(|server| async move { server.ban(&by, &room, &target, reason.as_deref()).await })
+            .await?;
+        Ok(text(&id))
+    }
+
+    /// Lifts the ban of `target` and gives the id of the event.
+    ///
+    /// # Errors
+    /// 301 `NotJoined`, 300 `Denied`.
+    #[uniffi::method(default(reason = None))]
+    pub async fn unban(
+        &self,
+        user_id: String,
+        room_id: String,
+        target: String,
+        reason: Option<String>,
+    ) -> Result<String, RoomletError> {
+        let (by, room, target) = (user(&user_id)?, room(&room_id)?, user(&target)?);
+        let id = self
+            .run(|server| async move { server.unban(&by, &room, &target, reason.as_deref()).await })
+            .await?;
+        Ok(text(&id))
+    }
+
+    /// Sends an event of type `kind` whose `content` is a JSON object, and gives its id. The same `txn_id` of the
+    /// same user gives the same event id, which makes a retry safe.
+    ///
+    /// # Errors
+    /// 301 `NotJoined`, 300 `Denied` (names the rule), 103 `TooLarge`, 100 `BadJson`, 101 `NotCanonical`.
+    #[uniffi::method(default(txn_id = None))]
+    pub async fn send(
+        &self,
+        user_id: String,
+        room_id: String,
+        kind: String,
+        content: String,
+        txn_id: Option<String>,
+    ) -> Result<String, RoomletError> {
+        let (user, room) = (user(&user_id)?, room(&room_id)?);
+        let id = self
+            .run(|server| async move {
+                server
+                    .send(&user, &room, &kind, &content, txn_id.as_deref())
+                    .await
+            })
+            .await?;
+        Ok(text(&id))
+    }
+
+    /// Sends a state event; else as `send`.
+    ///
+    /// # Errors
+    /// As `send`.
+    #[uniffi::method(default(txn_id = None))]
+    pub async fn set_state(
+        &self,
+        user_id: String,
+        room_id: String,
+        kind: String,
+        state_key: String,
+        content: String,
+        txn_id: Option<String>,
+    ) -> Result<String, RoomletError> {
+        let (user, room) = (user(&user_id)?, room(&room_id)?);
+        let id = self
+            .run(|server| async move {
+                server
+                    .set_state(&user, &room, &kind, &state_key, &content, txn_id.as_deref())
+                    .await
+            })
+            .await?;
+        Ok(text(&id))
+    }
+
+    /// Redacts an event and gives the id of the redaction.
+    ///
+    /// # Errors
+    /// 401 `UnknownEvent`; else as `send`.
+    #[uniffi::method(default(reason = None, txn_id = None))]
+    pub async fn redact(
+        &self,
+        user_id: String,
+        room_id: String,
+        event_id: String,
+        reason: Option<String>,
+        txn_id: Option<String>,
+    ) -> Result<String, RoomletError> {
+        let (user, room, event) = (user(&user_id)?, room(&room_id)?, event(&event_id)?);
+        let id = self
+            .run(|server| async move {
+                server
+                    .redact(&user, &room, &event, reason.as_deref(), txn_id.as_deref())
+                    .await
+            })
+            .await?;
+        Ok(text(&id))
+    }
+
+    /// A page of up to `limit` events of the timeline as the user may see it, from the token `next` of another page (`from_token`);
+    /// without one from the newest event backwards, or from the oldest forwards. Backwards, other servers are
+    /// asked where the local history ends.
+    ///
+    /// # Errors
+    /// 301 `NotJoined`, 106 `BadParam`: no such token.
+    pub async fn timeline(
+        &self,
+        user_id: String,
+        room_id: String,
+        from_token: Option<String>,
+        direction: Direction,
+        limit: u32,
+    ) -> Result<Page, RoomletError> {
+        let (user, room) = (user(&user_id)?, room(&room_id)?);
+        let page = self
+            .run(|server| async move {
+                server
+                    .timeline(
+                        &user,
+                        &room,
+                        from_token.as_deref(),
+                        direction.into(),
+                        limit as usize,
+                    )
+                    .await
+            })
+            .await?;
+        Ok(page.into())
+    }
+
+    /// One event.
+    ///
+    /// # Errors
+    /// 301 `NotJoined`, 401 `UnknownEvent`.
+    pub async fn event(
+        &self,
+        user_id: String,
+        room_id: String,
+        event_id: String,
+    ) -> Result<RoomEvent, RoomletError> {
+        let (user, room, event) = (user(&user_id)?, room(&room_id)?, event(&event_id)?);
+        let event = self
+            .run(|server| async move { server.event(&user, &room, &event).await })
+            .await?;
+        Ok(event.into())
+    }
+
+    /// The current state (what it was at the end, for a user who left), by type and state key.
+    ///
+    /// # Errors
+    /// 301 `NotJoined`.
+    pub async fn state(&self, user_id: String, room_id: String) -> Result<Vec<RoomEvent>, RoomletError> {
+        let (user, room) = (user(&user_id)?, room(&room_id)?);
+        let events = self
+            .run(|server| async move { server.state(&user, &room).await })
+            .await?;
+        Ok(list(events))
+    }
+
+    /// One event of the current state; none if there is no such state.
+    ///
+    /// # Errors
+    /// 301 `NotJoined`.
+    #[uniffi::method(default(state_key = ""))]
+    pub async fn state_event(
+        &self,
+        user_id: String,
+        room_id: String,
+        kind: String,
+        state_key: String,
+    ) -> Result<Option<RoomEvent>, RoomletError> {
+        let (user, room) = (user(&user_id)?, room(&room_id)?);
+        let event = self
+            .run(|server| async move { server.state_event(&user, &room, &kind, &state_key).await })
+            .await?;
+        Ok(event.map(Into::into))
+    }
+
+    /// The members, all or with one membership, by user id.
+    ///
+    /// # Errors
+    /// 301 `NotJoined`.
+    #[uniffi::method(default(membership = None))]
+    pub async fn members(
+        &self,
+        user_id: String,
+        room_id: String,
+        membership: Option<String>,
+    ) -> Result<Vec<Member>, RoomletError> {
+        let (user, room) = (user(&user_id)?, room(&room_id)?);
+        let members = self
+            .run(|server| async move { server.members(&user, &room, membership.as_deref()).await })
+            .await?;
+        Ok(list(members))
+    }
+
+    /// The user's rooms and invites, by room id.
+    ///
+    /// # Errors
+    /// 402 `UnknownUser`.
+    pub async fn rooms(&self, user_id: String) -> Result<Vec<RoomSummary>, RoomletError> {
+        let user = user(&user_id)?;
+        let rooms = self
+            .run(|server| async move { server.rooms(&user).await })
+            .await?;
+        Ok(list(rooms))
+    }
+
+    /// The stripped state that came with a pending invite, as a JSON array. It is what the inviting server says and
+    /// nobody verified it.
+    ///
+    /// # Errors
+    /// 403 `NotFound`: no pending invite.
+    pub async fn invite_preview(&self, user_id: String, room_id: String) -> Result<String, RoomletError> {
+        let (user, room) = (user(&user_id)?, room(&room_id)?);
+        self.run(|server| async move { server.invite_preview(&user, &room).await })
+            .await
+    }
+}

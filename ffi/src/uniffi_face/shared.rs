@@ -1,0 +1,206 @@
+//! A running homeserver and its runtime; how calls are run on it, cancelled, and ended by closing.
+
+use super::{
+    error::RoomletError,
+    foreign::{Log, LogLevel},
+    operation::Operation,
+};
+use crate::{guard, runtime::Runtime};
+use roomlet_homeserver as core;
+use roomlet_homeserver::Code;
+use std::{
+    future::Future,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+};
+use tokio::{
+    runtime::Handle,
+    sync::oneshot,
+    task::{JoinError, JoinHandle},
+};
+
+/// What all handles to one homeserver share.
+pub(super) struct Shared {
+    name: String,
+    live: Mutex<Option<Live>>,
+    poisoned: AtomicBool,
+    log: Log,
+}
+
+struct Live {
+    server: core::Homeserver,
+    runtime: OwnedRuntime,
+}
+
+/// A runtime that can be dropped anywhere, also on a thread that must not block.
+struct OwnedRuntime(Option<Runtime>);
+
+impl OwnedRuntime {
+    fn get(&self) -> Result<&Runtime, RoomletError> {
+        self.0.as_ref().ok_or_else(closed)
+    }
+}
+
+impl Drop for OwnedRuntime {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.abandon();
+        }
+    }
+}
+
+impl Shared {
+    /// Opens a homeserver on a runtime of its own.
+    pub(super) async fn open<Fut>(name: String, log: Log, opening: Fut) -> Result<Self, RoomletError>
+    where
+        Fut: Future<Output = core::Result<core::Homeserver>> + Send + 'static,
+    {
+        let runtime = OwnedRuntime(Some(Runtime::start()?));
+        let task = runtime.get()?.handle().spawn(guard::catch_async(opening));
+        let server = task.await.map_err(|_| closed())??;
+        let live = Mutex::new(Some(Live { server, runtime }));
+        Ok(Self {
+            name,
+            live,
+            poisoned: AtomicBool::new(false),
+            log,
+        })
+    }
+
+    /// The server's name.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The server and its runtime, unless it was closed or a panic made it unusable.
+    pub(super) fn live(&self) -> Result<(core::Homeserver, Handle), RoomletError> {
+        if self.poisoned.load(Ordering::Acquire) {
+            return Err(RoomletError::new(
+                Code::Poisoned,
+                "an earlier panic made this server unusable",
+            ));
+        }
+        let guard = self.lock();
+        let live = guard.as_ref().ok_or_else(closed)?;
+        Ok((live.server.clone(), live.runtime.get()?.handle()))
+    }
+
+    /// Runs `work` on the server's runtime to its end, whether or not the caller goes on waiting. Only `operation`
+    /// stops it.
+    pub(super) async fn run<T, Fut>(
+        &self,
+        operation: Option<&Operation>,
+        work: impl FnOnce(core::Homeserver) -> Fut,
+    ) -> Result<T, RoomletError>
+    where
+        T: Send + 'static,
+        Fut: Future<Output = core::Result<T>> + Send + 'static,
+    {
+        let (server, handle) = self.live()?;
+        let task = handle.spawn(guard::catch_async(work(server)));
+        self.finish(operation, task).await
+    }
+
+    /// As [`run`](Self::run), but ends `work` when the caller no longer waits: for work that changes nothing.
+    pub(super) async fn watch<T, Fut>(
+        &self,
+        operation: Option<&Operation>,
+        work: impl FnOnce(core::Homeserver) -> Fut,
+    ) -> Result<T, RoomletError>
+    where
+        T: Send + 'static,
+        Fut: Future<Output = core::Result<T>> + Send + 'static,
+    {
+        let (server, handle) = self.live()?;
+        let task = handle.spawn(guard::catch_async(work(server)));
+        let _end = AbortOnDrop(task.abort_handle());
+        self.finish(operation, task).await
+    }
+
+    async fn finish<T>(
+        &self,
+        operation: Option<&Operation>,
+        mut task: JoinHandle<core::Result<T>>,
+    ) -> Result<T, RoomletError> {
+        let mut cancelled = false;
+        if let Some(operation) = operation {
+            tokio::select! {
+                biased;
+                ended = &mut task => return self.settle(ended, false),
+                () = operation.cancelled() => {}
+            }
+            cancelled = true;
+            task.abort();
+        }
+        self.settle(task.await, cancelled)
+    }
+
+    fn settle<T>(
+        &self,
+        ended: Result<core::Result<T>, JoinError>,
+        cancelled: bool,
+    ) -> Result<T, RoomletError> {
+        match ended {
+            Ok(Err(error)) if error.code() == Code::Panic => {
+                self.poisoned.store(true, Ordering::Release);
+                self.log.line(LogLevel::Error, || {
+                    format!("this server is unusable from now on: {error}")
+                });
+                Err(error.into())
+            }
+            Ok(result) => Ok(result?),
+            Err(_) if cancelled => Err(RoomletError::new(Code::Cancelled, "the operation was cancelled")),
+            Err(_) => Err(closed()),
+        }
+    }
+
+    /// Closes the server, then ends its runtime. On a thread of its own: it may block, and ends also when
+    /// the caller no longer waits.
+    pub(super) async fn close(&self) -> Result<(), RoomletError> {
+        let Some(Live { server, mut runtime }) = self.lock().take() else {
+            return Ok(());
+        };
+        let Some(runtime) = runtime.0.take() else {
+            return Ok(());
+        };
+        let (done, quiet) = oneshot::channel();
+        let closing = move || {
+            // The future takes the server along, which holds the host's callbacks: they are free before the host
+            // hears that it is closed.
+            let closed = runtime.run(async move {
+                server.close().await;
+                Ok(())
+            });
+            runtime.stop();
+            let _ = done.send(closed);
+        };
+        thread::Builder::new()
+            .name("roomlet-close".into())
+            .spawn(closing)
+            .map_err(|error| RoomletError::new(Code::Busy, format!("no thread to close on: {error}")))?;
+        let closed = quiet
+            .await
+            .map_err(|_| RoomletError::new(Code::Panic, "a bug in roomlet: closing panicked"))?;
+        Ok(closed?)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Live>> {
+        // Nothing under this lock panics, and what it guards is whole at any time.
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct AbortOnDrop(tokio::task::AbortHandle);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+fn closed() -> RoomletError {
+    RoomletError::new(Code::Closed, "the server was closed")
+}
