@@ -1,6 +1,7 @@
 //! Commands of local users in rooms where this server is.
 
 use crate::{
+    acl,
     inner::Inner,
     room::{OpenRoom, Outgoing},
     types::{CreateRoom, Preset},
@@ -28,6 +29,16 @@ fn check_kind(kind: &str, version: &RoomVersion) -> Result<()> {
             version.id
         );
         return Err(Error::new(Code::BadParam, about));
+    }
+    Ok(())
+}
+
+/// Refuses an access control list that would shut this server out of its own room (FED-51).
+fn check_own_acl(outgoing: &Outgoing, me: &ServerName) -> Result<()> {
+    let is_acl = outgoing.kind == "m.room.server_acl" && outgoing.state_key.as_deref() == Some("");
+    if is_acl && !acl::allows(&outgoing.content, me) {
+        let about = format!("the access control list denies {me}, this server itself");
+        return Err(Error::new(Code::Denied, about));
     }
     Ok(())
 }
@@ -86,6 +97,7 @@ impl Inner {
                 }
                 room.check_joined(&user)?;
                 check_kind(&outgoing.kind, room.version())?;
+                check_own_acl(&outgoing, room.me())?;
                 let event = room.send(&user, outgoing, &key, now)?.id.clone();
                 if let Some(txn_id) = &txn_id {
                     room.remember_result(&user, txn_id, &event);

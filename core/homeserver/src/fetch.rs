@@ -112,7 +112,10 @@ impl Inner {
             let Ok(mut values) = reply else { break };
             values.truncate(limit as usize);
             let before = found.len();
-            for pdu in self.verify_reply(ask.room, ask.version, values, &BTreeSet::new()).await {
+            for pdu in self
+                .verify_reply(ask.room, ask.version, values, &BTreeSet::new())
+                .await
+            {
                 found.entry(pdu.id.clone()).or_insert(pdu);
             }
             if found.len() == before {
@@ -223,7 +226,8 @@ impl Inner {
 
     async fn take_outliers(&self, ask: &Ask<'_>, values: Vec<Value>) -> Result<()> {
         let pdus = causal(
-            self.verify_reply(ask.room, ask.version, values, &BTreeSet::new()).await,
+            self.verify_reply(ask.room, ask.version, values, &BTreeSet::new())
+                .await,
             Along::Auth,
         );
         ask.handle
@@ -282,7 +286,10 @@ impl Inner {
             server,
         };
         let mut any = false;
-        for pdu in causal(self.verify_reply(room, version, values, &BTreeSet::new()).await, Along::Both) {
+        for pdu in causal(
+            self.verify_reply(room, version, values, &BTreeSet::new()).await,
+            Along::Both,
+        ) {
             let outcome = self.ingest_or_ask_state(&ask, &pdu, Arrival::Backfill).await?;
             any |= !matches!(outcome, Outcome::Missing(_) | Outcome::Known);
         }

@@ -21,14 +21,22 @@ fn stripped(preview: Vec<Value>) -> Value {
     let strip = |entry: &Value| {
         let entry = entry.as_object()?;
         let text = |key: &str| entry.get(key).filter(|value| value.as_str().is_some()).cloned();
-        let content = entry.get("content").filter(|value| value.as_object().is_some()).cloned();
+        let content = entry
+            .get("content")
+            .filter(|value| value.as_object().is_some())
+            .cloned();
         let fields = [
             ("type", text("type")?),
             ("state_key", text("state_key")?),
             ("sender", text("sender")?),
             ("content", content?),
         ];
-        Some(Value::Object(fields.map(|(key, value)| (key.to_owned(), value)).into_iter().collect()))
+        Some(Value::Object(
+            fields
+                .map(|(key, value)| (key.to_owned(), value))
+                .into_iter()
+                .collect(),
+        ))
     };
     Value::Array(preview.iter().filter_map(strip).collect())
 }
@@ -269,9 +277,10 @@ impl Inner {
         let Some(invitee) = invitee else {
             return Err(bad(format!("invite {}: it invites nobody", pdu.id)));
         };
+        let is_resident = self.is_in_room(origin, room).await?;
         self.check_invitee(&pdu.sender, room, &invitee).await?;
         let signed = pdu.countersigned(&self.me, &self.signing_key());
-        if !self.is_in_room(room).await? {
+        if !is_resident {
             let row = InviteRow {
                 user: invitee.clone(),
                 room: room.clone(),
@@ -294,10 +303,12 @@ impl Inner {
         )]))
     }
 
-    async fn is_in_room(&self, room: &RoomId) -> Result<bool> {
-        match self.rooms.find(room)? {
-            Some(handle) => handle.run(|room| Ok(room.is_resident())).await,
-            None => Ok(false),
+    /// Whether this server is in the room; refuses `origin` if the room's access control list does (FED-51).
+    async fn is_in_room(&self, origin: &ServerName, room: &RoomId) -> Result<bool> {
+        match self.resident_room(origin, room).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.code() == Code::UnknownRoom => Ok(false),
+            Err(error) => Err(error),
         }
     }
 }

@@ -116,7 +116,9 @@ impl Inner {
             Some(Value::Object(signed)) => self.countersigned(&join, signed, version).await,
             _ => join,
         };
-        let mut events = self.verify_reply(room, version, reply.state, &BTreeSet::new()).await;
+        let mut events = self
+            .verify_reply(room, version, reply.state, &BTreeSet::new())
+            .await;
         let state_ids: Vec<EventId> = events.iter().map(|pdu| pdu.id.clone()).collect();
         let known: BTreeSet<EventId> = state_ids.iter().cloned().collect();
         events.extend(self.verify_reply(room, version, reply.auth_chain, &known).await);

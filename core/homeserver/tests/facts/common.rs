@@ -1,6 +1,8 @@
 //! Worlds that many tests begin with, and short forms of what they ask.
 
-use roomlet_homeserver::{Code, CreateRoom, Direction, Homeserver, Preset, Result, RoomEvent, RoomId, UserId};
+use roomlet_homeserver::{
+    Code, CreateRoom, Direction, Homeserver, Preset, Result, RoomEvent, RoomId, UserId,
+};
 use roomlet_world::{Peer, PeerRoom, Server, World};
 use std::sync::Arc;
 
@@ -25,8 +27,17 @@ pub(crate) async fn strangers() -> (World, Server, Server, UserId, UserId) {
 pub(crate) async fn two(version: &str) -> Two {
     let (world, a, b, alice, bob) = strangers().await;
     let room = public_room(&a, &alice, version).await;
-    b.hs.join(&bob, &room, std::slice::from_ref(&a.name)).await.unwrap();
-    Two { world, a, b, alice, bob, room }
+    b.hs.join(&bob, &room, std::slice::from_ref(&a.name))
+        .await
+        .unwrap();
+    Two {
+        world,
+        a,
+        b,
+        alice,
+        bob,
+        room,
+    }
 }
 
 /// A server with Alice in a public room, and a peer whose user Mallory is in it.
@@ -47,18 +58,32 @@ pub(crate) async fn with_peer(version: &str) -> WithPeer {
     let peer = world.peer("peer.test");
     let mallory = peer.user("mallory");
     let room = peer.join(&a.hs, &room, &mallory).await;
-    WithPeer { world, a, alice, peer, mallory, room }
+    WithPeer {
+        world,
+        a,
+        alice,
+        peer,
+        mallory,
+        room,
+    }
 }
 
 pub(crate) async fn public_room(server: &Server, user: &UserId, version: &str) -> RoomId {
-    let create = CreateRoom { preset: Preset::Public, version: Some(version.into()), ..CreateRoom::default() };
+    let create = CreateRoom {
+        preset: Preset::Public,
+        version: Some(version.into()),
+        ..CreateRoom::default()
+    };
     server.hs.create_room(user, create).await.unwrap()
 }
 
 /// Sends a message, and gives its id as text.
 pub(crate) async fn say(hs: &Homeserver, user: &UserId, room: &RoomId, body: &str) -> String {
     let content = format!(r#"{{"body":"{body}"}}"#);
-    hs.send(user, room, "test.message", &content, None).await.unwrap().to_string()
+    hs.send(user, room, "test.message", &content, None)
+        .await
+        .unwrap()
+        .to_string()
 }
 
 /// The whole timeline that a user sees, oldest first.
@@ -66,7 +91,10 @@ pub(crate) async fn history(hs: &Homeserver, user: &UserId, room: &RoomId) -> Ve
     let mut events = Vec::new();
     let mut from: Option<String> = None;
     loop {
-        let page = hs.timeline(user, room, from.as_deref(), Direction::Backward, 10).await.unwrap();
+        let page = hs
+            .timeline(user, room, from.as_deref(), Direction::Backward, 10)
+            .await
+            .unwrap();
         events.extend(page.events);
         match page.next {
             Some(next) if Some(&next) != from.as_ref() => from = Some(next),
@@ -81,23 +109,36 @@ pub(crate) async fn history(hs: &Homeserver, user: &UserId, room: &RoomId) -> Ve
 pub(crate) async fn bodies(hs: &Homeserver, user: &UserId, room: &RoomId) -> Vec<String> {
     let events = history(hs, user, room).await;
     let messages = events.into_iter().filter(|event| event.kind == "test.message");
-    messages.map(|event| event.content.replace("{\"body\":\"", "").replace("\"}", "")).collect()
+    messages
+        .map(|event| event.content.replace("{\"body\":\"", "").replace("\"}", ""))
+        .collect()
 }
 
 /// The content of a state event as a user sees it.
 pub(crate) async fn state(hs: &Homeserver, user: &UserId, room: &RoomId, kind: &str) -> Option<String> {
-    hs.state_event(user, room, kind, "").await.unwrap().map(|event| event.content)
+    hs.state_event(user, room, kind, "")
+        .await
+        .unwrap()
+        .map(|event| event.content)
 }
 
 /// A user's membership as another one sees it; `none` without a member event.
 pub(crate) async fn membership(hs: &Homeserver, seen_by: &UserId, room: &RoomId, user: &UserId) -> String {
     let members = hs.members(seen_by, room, None).await.unwrap();
-    members.into_iter().find(|member| member.user == *user).map_or("none".into(), |member| member.membership)
+    members
+        .into_iter()
+        .find(|member| member.user == *user)
+        .map_or("none".into(), |member| member.membership)
 }
 
 /// A user's rooms, `room membership` each.
 pub(crate) async fn rooms(hs: &Homeserver, user: &UserId) -> Vec<(RoomId, String)> {
-    hs.rooms(user).await.unwrap().into_iter().map(|room| (room.room_id, room.membership)).collect()
+    hs.rooms(user)
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|room| (room.room_id, room.membership))
+        .collect()
 }
 
 /// The code that something failed with.

@@ -13,7 +13,8 @@ fn three(test: &mut WithPeer) -> [Map; 3] {
 fn serve_missing(test: &WithPeer, events: &[Map]) {
     let events = Value::Array(events.iter().cloned().map(Value::Object).collect());
     let body = Map::from([("events".to_owned(), events)]);
-    test.peer.answer_with("/_matrix/federation/v1/get_missing_events/", body);
+    test.peer
+        .answer_with("/_matrix/federation/v1/get_missing_events/", body);
 }
 
 /// Lets the peer tell states and single events, as they are in `room`.
@@ -21,7 +22,10 @@ fn serve_states(test: &WithPeer, room: &PeerRoom) {
     let chain = room.events.keys().map(|id| id.as_str());
     let ids = Map::from([
         ("auth_chain_ids".to_owned(), list(chain)),
-        ("pdu_ids".to_owned(), list(room.state.values().map(|id| id.as_str()))),
+        (
+            "pdu_ids".to_owned(),
+            list(room.state.values().map(|id| id.as_str())),
+        ),
     ]);
     test.peer.answer_with("/_matrix/federation/v1/state_ids/", ids);
     for (id, event) in &room.events {
@@ -40,7 +44,10 @@ async fn a_gap_is_filled_with_missing_events() {
     serve_missing(&test, &[two, one]);
     test.peer.send(&test.a.hs, "t", &[three]).await;
     test.world.quiet().await;
-    assert_eq!(bodies(&test.a.hs, &test.alice, &test.room.id).await, ["one", "two", "three"]);
+    assert_eq!(
+        bodies(&test.a.hs, &test.alice, &test.room.id).await,
+        ["one", "two", "three"]
+    );
     assert!(test.a.store.staged(None).unwrap().is_empty());
     assert_eq!(test.a.record(&test.room.id).forward.len(), 1);
 }
@@ -54,7 +61,11 @@ async fn where_a_gap_stays_the_state_is_asked_for() {
     test.peer.send(&test.a.hs, "t", &[three]).await;
     test.world.quiet().await;
     assert_eq!(bodies(&test.a.hs, &test.alice, &test.room.id).await, ["three"]);
-    let missing = test.a.store.missing_prevs(test.a.record(&test.room.id).num).unwrap();
+    let missing = test
+        .a
+        .store
+        .missing_prevs(test.a.record(&test.room.id).num)
+        .unwrap();
     assert_eq!(missing.len(), 1, "a backward extremity");
 }
 
@@ -65,7 +76,11 @@ async fn events_that_nobody_explains_are_given_up() {
     test.peer.send(&test.a.hs, "t", &[three]).await;
     assert_eq!(test.a.store.staged(None).unwrap().len(), 1);
     test.world.quiet().await;
-    assert_eq!(test.a.store.staged(None).unwrap().len(), 1, "the peer may be away only for now");
+    assert_eq!(
+        test.a.store.staged(None).unwrap().len(),
+        1,
+        "the peer may be away only for now"
+    );
     tokio::time::sleep(std::time::Duration::from_secs(86_400)).await;
     assert!(test.a.store.staged(None).unwrap().is_empty());
     assert!(bodies(&test.a.hs, &test.alice, &test.room.id).await.is_empty());
@@ -81,24 +96,36 @@ async fn a_restart_in_the_middle_loses_no_event_that_waits() {
     serve_missing(&test, &[one, two]);
     test.a.start().await;
     test.world.quiet().await;
-    assert_eq!(bodies(&test.a.hs, &test.alice, &test.room.id).await, ["one", "two", "three"]);
+    assert_eq!(
+        bodies(&test.a.hs, &test.alice, &test.room.id).await,
+        ["one", "two", "three"]
+    );
     assert!(test.a.store.staged(None).unwrap().is_empty());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_long_gap_is_walked_in_many_rounds() {
     let mut test = with_peer("10").await;
-    let messages: Vec<Map> =
-        (0..90).map(|n| test.peer.say(&mut test.room, &test.mallory, &n.to_string())).collect();
+    let messages: Vec<Map> = (0..90)
+        .map(|n| test.peer.say(&mut test.room, &test.mallory, &n.to_string()))
+        .collect();
     let (room, all) = (test.room.clone(), messages.clone());
-    test.peer.answer("/_matrix/federation/v1/get_missing_events/", move |request| {
-        let body = roomlet_wire::json::parse_object(&request.body).unwrap();
-        let latest = body["latest_events"].as_array().unwrap();
-        let limit = usize::try_from(body["limit"].as_int().unwrap()).unwrap();
-        let at = all.iter().position(|event| latest.contains(&Value::from(room.id_of(event).as_str()))).unwrap();
-        let events = all[at.saturating_sub(limit)..at].iter().cloned().map(Value::Object).collect();
-        roomlet_homeserver::Response::ok(&Map::from([("events".to_owned(), Value::Array(events))]))
-    });
+    test.peer
+        .answer("/_matrix/federation/v1/get_missing_events/", move |request| {
+            let body = roomlet_wire::json::parse_object(&request.body).unwrap();
+            let latest = body["latest_events"].as_array().unwrap();
+            let limit = usize::try_from(body["limit"].as_int().unwrap()).unwrap();
+            let at = all
+                .iter()
+                .position(|event| latest.contains(&Value::from(room.id_of(event).as_str())))
+                .unwrap();
+            let events = all[at.saturating_sub(limit)..at]
+                .iter()
+                .cloned()
+                .map(Value::Object)
+                .collect();
+            roomlet_homeserver::Response::ok(&Map::from([("events".to_owned(), Value::Array(events))]))
+        });
     test.peer.send(&test.a.hs, "t", &messages[89..]).await;
     test.world.quiet().await;
     let expected: Vec<String> = (0..90).map(|n| n.to_string()).collect();
@@ -111,10 +138,21 @@ async fn an_event_that_the_present_forbids_is_hidden_and_no_extremity() {
     // Written, so its sender says, before the ban.
     let late = test.peer.say(&mut test.room, &test.mallory, "late");
     let id = test.room.id_of(&late);
-    test.a.hs.ban(&test.alice, &test.room.id, &test.mallory, None).await.unwrap();
-    let (record, updates) = (test.a.record(&test.room.id), test.a.hs.last_update().await.unwrap());
+    test.a
+        .hs
+        .ban(&test.alice, &test.room.id, &test.mallory, None)
+        .await
+        .unwrap();
+    let (record, updates) = (
+        test.a.record(&test.room.id),
+        test.a.hs.last_update().await.unwrap(),
+    );
     let results = test.peer.send(&test.a.hs, "t", &[late]).await;
-    assert_eq!(results[id.as_str()], object("{}").into(), "soft failure is this server's own matter");
+    assert_eq!(
+        results[id.as_str()],
+        object("{}").into(),
+        "soft failure is this server's own matter"
+    );
     let row = test.a.store.event(record.num, &id).unwrap().unwrap();
     assert!(row.flags.soft_failed && !row.flags.rejected);
     assert_eq!(test.a.record(&test.room.id).forward, record.forward);
@@ -125,18 +163,45 @@ async fn an_event_that_the_present_forbids_is_hidden_and_no_extremity() {
 #[tokio::test(start_paused = true)]
 async fn a_lie_about_the_state_does_not_change_ours_for_the_worse() {
     let mut test = with_peer("10").await;
-    test.a.hs.set_state(&test.alice, &test.room.id, "m.room.topic", "", r#"{"topic":"ours"}"#, None).await.unwrap();
-    let power = state(&test.a.hs, &test.alice, &test.room.id, "m.room.power_levels").await.unwrap();
+    test.a
+        .hs
+        .set_state(
+            &test.alice,
+            &test.room.id,
+            "m.room.topic",
+            "",
+            r#"{"topic":"ours"}"#,
+            None,
+        )
+        .await
+        .unwrap();
+    let power = state(&test.a.hs, &test.alice, &test.room.id, "m.room.power_levels")
+        .await
+        .unwrap();
     // A power grab, refused by its own auth events, told as state at an event behind a gap.
     let levels = format!(r#"{{"users":{{"{}":100}}}}"#, test.mallory);
     let mut lie = test.room.clone();
-    lie.push(&test.peer.event(&lie, &test.mallory, "m.room.power_levels", Some(""), &levels));
+    lie.push(
+        &test
+            .peer
+            .event(&lie, &test.mallory, "m.room.power_levels", Some(""), &levels),
+    );
     let [_, _, three] = three(&mut test);
     serve_states(&test, &lie);
     test.peer.send(&test.a.hs, "t", &[three]).await;
     test.world.quiet().await;
-    assert_eq!(state(&test.a.hs, &test.alice, &test.room.id, "m.room.power_levels").await.unwrap(), power);
-    assert_eq!(state(&test.a.hs, &test.alice, &test.room.id, "m.room.topic").await.unwrap(), r#"{"topic":"ours"}"#);
+    assert_eq!(
+        state(&test.a.hs, &test.alice, &test.room.id, "m.room.power_levels")
+            .await
+            .unwrap(),
+        power
+    );
+    assert_eq!(
+        state(&test.a.hs, &test.alice, &test.room.id, "m.room.topic")
+            .await
+            .unwrap(),
+        r#"{"topic":"ours"}"#
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -144,14 +209,25 @@ async fn a_redaction_of_what_came_late_is_applied_after_the_gap() {
     let mut test = with_peer("10").await;
     let one = test.peer.say(&mut test.room, &test.mallory, "one");
     let target = test.room.id_of(&one);
-    let mut redaction = test.room.draft(&test.mallory, "m.room.redaction", None, object("{}"), test.peer.now_ms());
+    let mut redaction = test.room.draft(
+        &test.mallory,
+        "m.room.redaction",
+        None,
+        object("{}"),
+        test.peer.now_ms(),
+    );
     redaction.insert("redacts".into(), target.as_str().into());
     let redaction = test.peer.signed(redaction, test.room.version);
     test.room.push(&redaction);
     serve_missing(&test, &[one]);
     test.peer.send(&test.a.hs, "t", &[redaction]).await;
     test.world.quiet().await;
-    let event = test.a.hs.event(&test.alice, &test.room.id, &target).await.unwrap();
+    let event = test
+        .a
+        .hs
+        .event(&test.alice, &test.room.id, &target)
+        .await
+        .unwrap();
     assert_eq!(event.content, "{}");
 }
 
@@ -167,5 +243,12 @@ async fn forks_of_two_servers_become_one_again_with_the_next_event() {
     test.world.quiet().await;
     let newest = test.peer.received().pop().unwrap();
     assert_eq!(newest["prev_events"].as_array().unwrap().len(), 2);
-    assert_eq!(history(&test.a.hs, &test.alice, &test.room.id).await.last().unwrap().content, r#"{"body":"both"}"#);
+    assert_eq!(
+        history(&test.a.hs, &test.alice, &test.room.id)
+            .await
+            .last()
+            .unwrap()
+            .content,
+        r#"{"body":"both"}"#
+    );
 }

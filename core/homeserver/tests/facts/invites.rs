@@ -5,9 +5,12 @@ use roomlet_homeserver::{Code, CreateRoom, RoomUpdate};
 
 fn told(updates: &[RoomUpdate], user: &str) -> Vec<(String, String)> {
     let of_user = updates.iter().filter_map(|update| match update {
-        RoomUpdate::Membership { user: of, membership, sender, .. } if of.as_str() == user => {
-            Some((membership.clone(), sender.to_string()))
-        }
+        RoomUpdate::Membership {
+            user: of,
+            membership,
+            sender,
+            ..
+        } if of.as_str() == user => Some((membership.clone(), sender.to_string())),
         _ => None,
     });
     of_user.collect()
@@ -24,14 +27,20 @@ async fn a_local_invite_is_accepted_without_any_request() {
     assert_eq!(rooms(&a.hs, &carol).await, [(room, "join".to_owned())]);
     let updates = a.updates().await;
     let expected = [("invite", "@alice:a.test"), ("join", "@carol:a.test")];
-    assert_eq!(told(&updates, "@carol:a.test"), expected.map(|(a, b)| (a.to_owned(), b.to_owned())));
+    assert_eq!(
+        told(&updates, "@carol:a.test"),
+        expected.map(|(a, b)| (a.to_owned(), b.to_owned()))
+    );
     assert!(world.network.requests(&a.name, &b.name).is_empty());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_remote_invite_shows_the_room_and_is_accepted() {
     let (world, a, b, alice, bob) = strangers().await;
-    let create = CreateRoom { name: Some("Tea".into()), ..CreateRoom::default() };
+    let create = CreateRoom {
+        name: Some("Tea".into()),
+        ..CreateRoom::default()
+    };
     let room = a.hs.create_room(&alice, create).await.unwrap();
     a.hs.invite(&alice, &room, &bob, None).await.unwrap();
     assert_eq!(rooms(&b.hs, &bob).await, [(room.clone(), "invite".to_owned())]);
@@ -67,7 +76,10 @@ async fn an_invite_is_dropped_here_when_the_inviters_server_is_down() {
     assert_eq!(b.hs.leave(&bob, &room, None).await.unwrap(), None);
     assert!(rooms(&b.hs, &bob).await.is_empty());
     let expected = [("invite", "@alice:a.test"), ("leave", "@bob:b.test")];
-    assert_eq!(told(&b.updates().await, "@bob:b.test"), expected.map(|(a, b)| (a.to_owned(), b.to_owned())));
+    assert_eq!(
+        told(&b.updates().await, "@bob:b.test"),
+        expected.map(|(a, b)| (a.to_owned(), b.to_owned()))
+    );
     assert_eq!(code(b.hs.leave(&bob, &room, None).await), Code::NotJoined);
     a.start().await;
     world.quiet().await;
@@ -83,7 +95,10 @@ async fn a_rescinded_invite_is_dropped_by_the_invited_users_server() {
     world.quiet().await;
     assert!(rooms(&b.hs, &bob).await.is_empty());
     let expected = [("invite", "@alice:a.test"), ("leave", "@alice:a.test")];
-    assert_eq!(told(&b.updates().await, "@bob:b.test"), expected.map(|(a, b)| (a.to_owned(), b.to_owned())));
+    assert_eq!(
+        told(&b.updates().await, "@bob:b.test"),
+        expected.map(|(a, b)| (a.to_owned(), b.to_owned()))
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -106,7 +121,12 @@ async fn an_invite_that_the_other_server_refuses_is_not_part_of_the_room() {
     let before = a.contents();
     let error = a.hs.invite(&alice, &room, &nobody, None).await.unwrap_err();
     assert_eq!(error.code(), Code::Remote);
-    assert!(error.about().contains("M_NOT_FOUND: user @nobody:b.test is no account of b.test"), "{error:?}");
+    assert!(
+        error
+            .about()
+            .contains("M_NOT_FOUND: user @nobody:b.test is no account of b.test"),
+        "{error:?}"
+    );
     // The keys of the other server, which signed nothing, are not needed either.
     assert_eq!(a.contents(), before);
 }
@@ -116,14 +136,19 @@ async fn a_second_user_of_a_server_in_the_room_is_invited_and_joins_without_a_ha
     let (world, a, b, alice, bob) = strangers().await;
     let erin = b.account("erin").await;
     let room = public_room(&a, &alice, "I.1").await;
-    b.hs.join(&bob, &room, std::slice::from_ref(&a.name)).await.unwrap();
+    b.hs.join(&bob, &room, std::slice::from_ref(&a.name))
+        .await
+        .unwrap();
     a.hs.invite(&alice, &room, &erin, None).await.unwrap();
     world.quiet().await;
     assert_eq!(rooms(&b.hs, &erin).await, [(room.clone(), "invite".to_owned())]);
     let before = world.network.requests(&b.name, &a.name).len();
     b.hs.join(&erin, &room, &[]).await.unwrap();
     let made = &world.network.requests(&b.name, &a.name)[before..];
-    assert!(made.iter().all(|request| !request.target.contains("join")), "{made:?}");
+    assert!(
+        made.iter().all(|request| !request.target.contains("join")),
+        "{made:?}"
+    );
     world.quiet().await;
     assert_eq!(membership(&a.hs, &alice, &room, &erin).await, "join");
 }

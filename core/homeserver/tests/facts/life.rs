@@ -58,16 +58,30 @@ async fn a_reader_that_waits_hears_of_the_end() {
 async fn a_restarted_server_goes_on_where_it_was() {
     let mut test = two("11").await;
     say(&test.a.hs, &test.alice, &test.room, "before").await;
-    let keys = test.world.peer("peer.test").ask(&test.a.hs, "GET", "/_matrix/key/v2/server", None).await;
-    let (all, updates) = (history(&test.a.hs, &test.alice, &test.room).await, test.a.updates().await);
+    let keys = test
+        .world
+        .peer("peer.test")
+        .ask(&test.a.hs, "GET", "/_matrix/key/v2/server", None)
+        .await;
+    let (all, updates) = (
+        history(&test.a.hs, &test.alice, &test.room).await,
+        test.a.updates().await,
+    );
     test.a.restart().await;
     assert_eq!(history(&test.a.hs, &test.alice, &test.room).await, all);
     assert_eq!(test.a.updates().await, updates);
-    let again = test.world.peer("peer.test").ask(&test.a.hs, "GET", "/_matrix/key/v2/server", None).await;
+    let again = test
+        .world
+        .peer("peer.test")
+        .ask(&test.a.hs, "GET", "/_matrix/key/v2/server", None)
+        .await;
     assert_eq!(again.body.get("verify_keys"), keys.body.get("verify_keys"));
     say(&test.a.hs, &test.alice, &test.room, "after").await;
     test.world.quiet().await;
-    assert_eq!(bodies(&test.b.hs, &test.bob, &test.room).await, ["before", "after"]);
+    assert_eq!(
+        bodies(&test.b.hs, &test.bob, &test.room).await,
+        ["before", "after"]
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -80,18 +94,27 @@ async fn a_store_belongs_to_one_name() {
     let opened = Homeserver::open_with(config, world.env(&other), Arc::new(AllowAll), a.store.clone()).await;
     let error = opened.unwrap_err();
     assert_eq!(error.code(), Code::BadParam);
-    assert_eq!(error.about(), "the store belongs to server a.test, not to other.test");
+    assert_eq!(
+        error.about(),
+        "the store belongs to server a.test, not to other.test"
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn more_rooms_than_are_held_in_memory_work_all_the_same() {
     let world = World::new();
-    let limits = Limits { open_rooms: 2, ..Limits::default() };
+    let limits = Limits {
+        open_rooms: 2,
+        ..Limits::default()
+    };
     let a = world.server_with("a.test", limits, Arc::new(AllowAll)).await;
     let alice = a.account("alice").await;
     let mut rooms = Vec::new();
     for n in 0..6 {
-        let create = CreateRoom { name: Some(n.to_string()), ..CreateRoom::default() };
+        let create = CreateRoom {
+            name: Some(n.to_string()),
+            ..CreateRoom::default()
+        };
         rooms.push(a.hs.create_room(&alice, create).await.unwrap());
     }
     for _ in 0..2 {
@@ -147,6 +170,13 @@ async fn public_endpoints_need_no_signature() {
         assert_eq!(a.hs.handle_request(request).await.status, 200, "{target}");
     }
     let user = encode("@nobody:a.test");
-    let reply = peer.ask(&a.hs, "GET", &format!("/_matrix/federation/v1/query/profile?user_id={user}"), None).await;
+    let reply = peer
+        .ask(
+            &a.hs,
+            "GET",
+            &format!("/_matrix/federation/v1/query/profile?user_id={user}"),
+            None,
+        )
+        .await;
     assert_eq!((reply.status, reply.text("errcode")), (404, "M_NOT_FOUND"));
 }

@@ -66,10 +66,16 @@ async fn the_host_refuses_invites() {
     host.refuse("invite");
     let reply = peer.send_invite(&a.hs, &room, &id, body).await;
     assert_eq!((reply.status, reply.text("errcode")), (403, "M_FORBIDDEN"));
-    assert_eq!(reply.text("error"), "the host refuses invites of @mallory:peer.test to @alice:a.test");
+    assert_eq!(
+        reply.text("error"),
+        "the host refuses invites of @mallory:peer.test to @alice:a.test"
+    );
     assert!(a.hs.rooms(&alice).await.unwrap().is_empty());
     let own = a.hs.create_room(&alice, CreateRoom::default()).await.unwrap();
-    assert_eq!(code(a.hs.invite(&alice, &own, &carol, None).await), Code::Forbidden);
+    assert_eq!(
+        code(a.hs.invite(&alice, &own, &carol, None).await),
+        Code::Forbidden
+    );
     assert!(host.was_asked("invite @alice:a.test @carol:a.test"));
 }
 
@@ -81,9 +87,17 @@ async fn the_host_refuses_joins_of_other_servers_users() {
     let bob = b.account("bob").await;
     let room = public_room(&a, &alice, "10").await;
     host.refuse("join");
-    let error = b.hs.join(&bob, &room, std::slice::from_ref(&a.name)).await.unwrap_err();
+    let error =
+        b.hs.join(&bob, &room, std::slice::from_ref(&a.name))
+            .await
+            .unwrap_err();
     assert_eq!(error.code(), Code::Remote);
-    assert!(error.about().contains("M_FORBIDDEN: the host refuses the join of @bob:b.test"), "{error:?}");
+    assert!(
+        error
+            .about()
+            .contains("M_FORBIDDEN: the host refuses the join of @bob:b.test"),
+        "{error:?}"
+    );
     // Its own users are its own matter.
     let carol = a.account("carol").await;
     a.hs.join(&carol, &room, &[]).await.unwrap();
@@ -95,11 +109,21 @@ async fn the_host_refuses_requests() {
     let (a, host, _) = guarded(&world).await;
     let peer = world.peer("peer.test");
     host.refuse("request");
-    let reply = peer.ask(&a.hs, "GET", "/_matrix/federation/v1/event/%24x%3Aa.test", None).await;
-    assert_eq!((reply.status, reply.text("error")), (403, "the host refuses requests of peer.test"));
+    let reply = peer
+        .ask(&a.hs, "GET", "/_matrix/federation/v1/event/%24x%3Aa.test", None)
+        .await;
+    assert_eq!(
+        (reply.status, reply.text("error")),
+        (403, "the host refuses requests of peer.test")
+    );
     assert!(host.was_asked("request peer.test GET"));
-    let reply = peer.ask(&a.hs, "GET", "/_matrix/federation/v1/version", None).await;
-    assert_eq!(reply.status, 200, "what needs no authentication has no sender to refuse");
+    let reply = peer
+        .ask(&a.hs, "GET", "/_matrix/federation/v1/version", None)
+        .await;
+    assert_eq!(
+        reply.status, 200,
+        "what needs no authentication has no sender to refuse"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -121,7 +145,9 @@ async fn an_event_that_the_host_refuses_reaches_no_user() {
 
 async fn deny_peer(a: &Server, alice: &UserId, room: &RoomId) {
     let acl = r#"{"allow":["*"],"deny":["PEER.test"]}"#;
-    a.hs.set_state(alice, room, "m.room.server_acl", "", acl, None).await.unwrap();
+    a.hs.set_state(alice, room, "m.room.server_acl", "", acl, None)
+        .await
+        .unwrap();
 }
 
 #[tokio::test(start_paused = true)]
@@ -134,7 +160,11 @@ async fn a_denied_server_takes_no_part() {
     let error = object(r#"{"error":"server peer.test is denied by the room's access control list"}"#);
     assert_eq!(results[id.as_str()], error.into());
     assert!(bodies(&test.a.hs, &test.alice, &test.room.id).await.is_empty());
-    let newest = history(&test.a.hs, &test.alice, &test.room.id).await.pop().unwrap().event_id;
+    let newest = history(&test.a.hs, &test.alice, &test.room.id)
+        .await
+        .pop()
+        .unwrap()
+        .event_id;
     let (room, event) = (encode(&test.room.id), encode(&newest));
     let user = encode("@other:peer.test");
     for target in [
@@ -146,9 +176,21 @@ async fn a_denied_server_takes_no_part() {
         format!("/_matrix/federation/v1/backfill/{room}?v={event}&limit=10"),
     ] {
         let reply = test.peer.ask(&test.a.hs, "GET", &target, None).await;
-        assert_eq!((reply.status, reply.text("errcode")), (403, "M_FORBIDDEN"), "{target}");
+        assert_eq!(
+            (reply.status, reply.text("errcode")),
+            (403, "M_FORBIDDEN"),
+            "{target}"
+        );
     }
-    let reply = test.peer.ask(&test.a.hs, "GET", &format!("/_matrix/federation/v1/event/{event}"), None).await;
+    let reply = test
+        .peer
+        .ask(
+            &test.a.hs,
+            "GET",
+            &format!("/_matrix/federation/v1/event/{event}"),
+            None,
+        )
+        .await;
     assert_eq!(reply.status, 200, "single events are not guarded (FED-51)");
 }
 
@@ -160,14 +202,26 @@ async fn an_invite_of_a_server_that_the_room_denies_is_refused() {
     deny_peer(&test.a, &test.alice, &room.id).await;
     let (id, body) = test.peer.invite(room, &test.mallory, &carol);
     let reply = test.peer.send_invite(&test.a.hs, room, &id, body).await;
-    assert_eq!((reply.status, reply.text("errcode")), (403, "M_FORBIDDEN"), "{reply:?}");
+    assert_eq!(
+        (reply.status, reply.text("errcode")),
+        (403, "M_FORBIDDEN"),
+        "{reply:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_server_does_not_ban_itself() {
     let test = with_peer("10").await;
-    for acl in [r#"{"allow":["*"],"deny":["a.test"]}"#, r#"{"allow":["peer.test"]}"#, "{}"] {
-        let sent = test.a.hs.set_state(&test.alice, &test.room.id, "m.room.server_acl", "", acl, None).await;
+    for acl in [
+        r#"{"allow":["*"],"deny":["a.test"]}"#,
+        r#"{"allow":["peer.test"]}"#,
+        "{}",
+    ] {
+        let sent = test
+            .a
+            .hs
+            .set_state(&test.alice, &test.room.id, "m.room.server_acl", "", acl, None)
+            .await;
         assert_eq!(code(sent), Code::Denied, "{acl}");
     }
 }

@@ -11,7 +11,13 @@ fn redaction(test: &crate::common::WithPeer, room: &PeerRoom, target: &EventId) 
     } else {
         object("{}")
     };
-    let mut event = room.draft(&test.mallory, "m.room.redaction", None, content, test.peer.now_ms());
+    let mut event = room.draft(
+        &test.mallory,
+        "m.room.redaction",
+        None,
+        content,
+        test.peer.now_ms(),
+    );
     if !room.version.redacts_in_content {
         event.insert("redacts".into(), target.as_str().into());
     }
@@ -24,13 +30,26 @@ async fn a_redaction_takes_the_content_on_every_server() {
         let test = two(version).await;
         let said = EventId::parse(&say(&test.b.hs, &test.bob, &test.room, "oops").await).unwrap();
         test.world.quiet().await;
-        let by = test.a.hs.redact(&test.alice, &test.room, &said, Some("rude"), None).await.unwrap();
+        let by = test
+            .a
+            .hs
+            .redact(&test.alice, &test.room, &said, Some("rude"), None)
+            .await
+            .unwrap();
         test.world.quiet().await;
         for (hs, user) in [(&test.a.hs, &test.alice), (&test.b.hs, &test.bob)] {
             let event = hs.event(user, &test.room, &said).await.unwrap();
-            assert_eq!((event.content.as_str(), event.redacted_by), ("{}", Some(by.clone())), "{version}");
+            assert_eq!(
+                (event.content.as_str(), event.redacted_by),
+                ("{}", Some(by.clone())),
+                "{version}"
+            );
         }
-        let redacted = RoomUpdate::Redacted { room_id: test.room.clone(), event: said, by };
+        let redacted = RoomUpdate::Redacted {
+            room_id: test.room.clone(),
+            event: said,
+            by,
+        };
         assert!(test.b.updates().await.contains(&redacted));
     }
 }
@@ -39,16 +58,29 @@ async fn a_redaction_takes_the_content_on_every_server() {
 async fn a_redaction_waits_for_its_target() {
     for version in ["10", "11"] {
         let test = with_peer(version).await;
-        let target = test.peer.event(&test.room, &test.mallory, "test.message", None, r#"{"body":"oops"}"#);
+        let target = test.peer.event(
+            &test.room,
+            &test.mallory,
+            "test.message",
+            None,
+            r#"{"body":"oops"}"#,
+        );
         let id = test.room.id_of(&target);
         // Beside its target, not after it: else it would wait for it in any case.
         let redaction = redaction(&test, &test.room, &id);
         let by = test.room.id_of(&redaction);
         test.peer.send(&test.a.hs, "1", &[redaction]).await;
-        assert_eq!(code(test.a.hs.event(&test.alice, &test.room.id, &id).await), Code::UnknownEvent);
+        assert_eq!(
+            code(test.a.hs.event(&test.alice, &test.room.id, &id).await),
+            Code::UnknownEvent
+        );
         test.peer.send(&test.a.hs, "2", &[target]).await;
         let event = test.a.hs.event(&test.alice, &test.room.id, &id).await.unwrap();
-        assert_eq!((event.content.as_str(), event.redacted_by), ("{}", Some(by)), "{version}");
+        assert_eq!(
+            (event.content.as_str(), event.redacted_by),
+            ("{}", Some(by)),
+            "{version}"
+        );
     }
 }
 
@@ -61,8 +93,19 @@ async fn a_redaction_without_power_is_an_event_without_effect() {
     let results = test.peer.send(&test.a.hs, "1", &[redaction]).await;
     assert_eq!(results[id.as_str()], object("{}").into());
     let event = test.a.hs.event(&test.alice, &test.room.id, &said).await.unwrap();
-    assert_eq!((event.content.as_str(), event.redacted_by), (r#"{"body":"stays"}"#, None));
-    assert_eq!(test.a.hs.event(&test.alice, &test.room.id, &id).await.unwrap().redacts, Some(said));
+    assert_eq!(
+        (event.content.as_str(), event.redacted_by),
+        (r#"{"body":"stays"}"#, None)
+    );
+    assert_eq!(
+        test.a
+            .hs
+            .event(&test.alice, &test.room.id, &id)
+            .await
+            .unwrap()
+            .redacts,
+        Some(said)
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -71,22 +114,47 @@ async fn a_user_without_power_redacts_only_what_their_server_sent() {
     let hers = EventId::parse(&say(&test.a.hs, &test.alice, &test.room, "hers").await).unwrap();
     let his = EventId::parse(&say(&test.b.hs, &test.bob, &test.room, "his").await).unwrap();
     test.world.quiet().await;
-    assert_eq!(code(test.b.hs.redact(&test.bob, &test.room, &hers, None, None).await), Code::Denied);
-    test.b.hs.redact(&test.bob, &test.room, &his, None, None).await.unwrap();
+    assert_eq!(
+        code(test.b.hs.redact(&test.bob, &test.room, &hers, None, None).await),
+        Code::Denied
+    );
+    test.b
+        .hs
+        .redact(&test.bob, &test.room, &his, None, None)
+        .await
+        .unwrap();
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_holds_the_room_together_cannot_be_redacted() {
     let test = two("10").await;
-    let create = test.a.hs.state_event(&test.alice, &test.room, "m.room.create", "").await.unwrap().unwrap();
-    assert_eq!(code(test.a.hs.redact(&test.alice, &test.room, &create.event_id, None, None).await), Code::Denied);
+    let create = test
+        .a
+        .hs
+        .state_event(&test.alice, &test.room, "m.room.create", "")
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        code(
+            test.a
+                .hs
+                .redact(&test.alice, &test.room, &create.event_id, None, None)
+                .await
+        ),
+        Code::Denied
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_redacted_event_is_served_redacted_and_stays_so_after_a_restart() {
     let mut test = with_peer("10").await;
     let said = EventId::parse(&say(&test.a.hs, &test.alice, &test.room.id, "secret").await).unwrap();
-    test.a.hs.redact(&test.alice, &test.room.id, &said, None, None).await.unwrap();
+    test.a
+        .hs
+        .redact(&test.alice, &test.room.id, &said, None, None)
+        .await
+        .unwrap();
     test.a.restart().await;
     let target = format!("/_matrix/federation/v1/event/{}", roomlet_world::encode(&said));
     let reply = test.peer.ask(&test.a.hs, "GET", &target, None).await;

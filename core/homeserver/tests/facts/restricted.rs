@@ -10,7 +10,11 @@ async fn room_for(club: &RoomId, server: &Server, owner: &UserId) -> RoomId {
     let rules = format!(
         r#"{{"join_rule":"restricted","allow":[{{"type":"m.room_membership","room_id":"{club}"}}]}}"#
     );
-    server.hs.set_state(owner, &room, "m.room.join_rules", "", &rules, None).await.unwrap();
+    server
+        .hs
+        .set_state(owner, &room, "m.room.join_rules", "", &rules, None)
+        .await
+        .unwrap();
     room
 }
 
@@ -24,9 +28,19 @@ async fn a_member_of_the_club_joins_with_the_residents_signature() {
     b.hs.join(&bob, &room, &via).await.unwrap();
     world.quiet().await;
     assert_eq!(membership(&a.hs, &alice, &room, &bob).await, "join");
-    let join = b.hs.state_event(&bob, &room, "m.room.member", &bob).await.unwrap().unwrap();
-    assert_eq!(join.content, r#"{"join_authorised_via_users_server":"@alice:a.test","membership":"join"}"#);
-    let target = format!("/_matrix/federation/v1/event/{}", roomlet_world::encode(&join.event_id));
+    let join =
+        b.hs.state_event(&bob, &room, "m.room.member", &bob)
+            .await
+            .unwrap()
+            .unwrap();
+    assert_eq!(
+        join.content,
+        r#"{"join_authorised_via_users_server":"@alice:a.test","membership":"join"}"#
+    );
+    let target = format!(
+        "/_matrix/federation/v1/event/{}",
+        roomlet_world::encode(&join.event_id)
+    );
     let peer = world.peer("peer.test");
     peer.join(&a.hs, &club, &peer.user("m")).await;
     let reply = peer.ask(&a.hs, "GET", &target, None).await;
@@ -49,9 +63,17 @@ async fn who_is_not_in_the_club_stays_out() {
     let (_world, a, b, alice, bob) = strangers().await;
     let club = public_room(&a, &alice, "10").await;
     let room = room_for(&club, &a, &alice).await;
-    let error = b.hs.join(&bob, &room, std::slice::from_ref(&a.name)).await.unwrap_err();
+    let error =
+        b.hs.join(&bob, &room, std::slice::from_ref(&a.name))
+            .await
+            .unwrap_err();
     assert_eq!(error.code(), Code::Remote);
-    assert!(error.about().contains("403 M_FORBIDDEN: user @bob:b.test is in none of the rooms"), "{error:?}");
+    assert!(
+        error
+            .about()
+            .contains("403 M_FORBIDDEN: user @bob:b.test is in none of the rooms"),
+        "{error:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -59,8 +81,14 @@ async fn a_club_that_the_server_does_not_know_cannot_be_checked() {
     let (_world, a, b, alice, bob) = strangers().await;
     let elsewhere = RoomId::parse("!club:c.test").unwrap();
     let room = room_for(&elsewhere, &a, &alice).await;
-    let error = b.hs.join(&bob, &room, std::slice::from_ref(&a.name)).await.unwrap_err();
-    assert!(error.about().contains("400 M_UNABLE_TO_AUTHORISE_JOIN"), "{error:?}");
+    let error =
+        b.hs.join(&bob, &room, std::slice::from_ref(&a.name))
+            .await
+            .unwrap_err();
+    assert!(
+        error.about().contains("400 M_UNABLE_TO_AUTHORISE_JOIN"),
+        "{error:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -70,6 +98,10 @@ async fn an_invited_user_needs_no_club() {
     let room = room_for(&club, &a, &alice).await;
     a.hs.invite(&alice, &room, &bob, None).await.unwrap();
     b.hs.join(&bob, &room, &[]).await.unwrap();
-    let join = b.hs.state_event(&bob, &room, "m.room.member", &bob).await.unwrap().unwrap();
+    let join =
+        b.hs.state_event(&bob, &room, "m.room.member", &bob)
+            .await
+            .unwrap()
+            .unwrap();
     assert_eq!(join.content, r#"{"membership":"join"}"#);
 }

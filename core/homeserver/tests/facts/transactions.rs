@@ -10,13 +10,26 @@ async fn a_repeated_transaction_gets_the_stored_reply_whatever_it_holds() {
     let reply = test.peer.send_raw(&test.a.hs, "t", &[first]).await;
     let second = test.peer.say(&mut test.room, &test.mallory, "second");
     let before = test.a.contents();
-    assert_eq!(test.peer.send_raw(&test.a.hs, "t", std::slice::from_ref(&second)).await, reply);
+    assert_eq!(
+        test.peer
+            .send_raw(&test.a.hs, "t", std::slice::from_ref(&second))
+            .await,
+        reply
+    );
     assert_eq!(test.a.contents(), before);
     test.a.restart().await;
-    assert_eq!(test.peer.send_raw(&test.a.hs, "t", std::slice::from_ref(&second)).await, reply);
+    assert_eq!(
+        test.peer
+            .send_raw(&test.a.hs, "t", std::slice::from_ref(&second))
+            .await,
+        reply
+    );
     assert_eq!(test.a.contents(), before);
     test.peer.send(&test.a.hs, "u", &[second]).await;
-    assert_eq!(bodies(&test.a.hs, &test.alice, &test.room.id).await, ["first", "second"]);
+    assert_eq!(
+        bodies(&test.a.hs, &test.alice, &test.room.id).await,
+        ["first", "second"]
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -29,7 +42,10 @@ async fn a_transaction_id_is_each_servers_own() {
     let mut room = other.join(&test.a.hs, &test.room.id, &nancy).await;
     let second = other.say(&mut room, &nancy, "second");
     other.send(&test.a.hs, "t", &[second]).await;
-    assert_eq!(bodies(&test.a.hs, &test.alice, &test.room.id).await, ["first", "second"]);
+    assert_eq!(
+        bodies(&test.a.hs, &test.alice, &test.room.id).await,
+        ["first", "second"]
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -37,20 +53,30 @@ async fn a_bad_event_does_not_take_the_others_with_it() {
     let mut test = with_peer("10").await;
     let first = test.peer.say(&mut test.room, &test.mallory, "first");
     let second = test.peer.say(&mut test.room, &test.mallory, "second");
-    let mut unsigned = test.peer.event(&test.room, &test.mallory, "test.message", None, "{}");
+    let mut unsigned = test
+        .peer
+        .event(&test.room, &test.mallory, "test.message", None, "{}");
     unsigned.insert("signatures".into(), object("{}").into());
     let mut formless = unsigned.clone();
     formless.remove("depth");
-    let results = test.peer.send(&test.a.hs, "t", &[unsigned, first, formless, second]).await;
+    let results = test
+        .peer
+        .send(&test.a.hs, "t", &[unsigned, first, formless, second])
+        .await;
     assert_eq!(results.len(), 3);
-    assert_eq!(bodies(&test.a.hs, &test.alice, &test.room.id).await, ["first", "second"]);
+    assert_eq!(
+        bodies(&test.a.hs, &test.alice, &test.room.id).await,
+        ["first", "second"]
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_event_that_comes_twice_is_taken_once() {
     let mut test = with_peer("10").await;
     let said = test.peer.say(&mut test.room, &test.mallory, "once");
-    test.peer.send(&test.a.hs, "1", &[said.clone(), said.clone()]).await;
+    test.peer
+        .send(&test.a.hs, "1", &[said.clone(), said.clone()])
+        .await;
     let before = test.a.contents();
     test.peer.send(&test.a.hs, "2", &[said]).await;
     assert_eq!(test.a.contents(), before);
@@ -74,23 +100,51 @@ async fn events_of_several_rooms_come_in_one_transaction() {
 async fn a_client_transaction_gives_the_same_event_also_after_a_restart() {
     let mut test = two("10").await;
     let room = test.room.clone();
-    let first = test.a.hs.send(&test.alice, &room, "test.message", r#"{"body":"1"}"#, Some("t")).await.unwrap();
-    let again = test.a.hs.send(&test.alice, &room, "test.message", r#"{"body":"2"}"#, Some("t")).await.unwrap();
+    let first = test
+        .a
+        .hs
+        .send(&test.alice, &room, "test.message", r#"{"body":"1"}"#, Some("t"))
+        .await
+        .unwrap();
+    let again = test
+        .a
+        .hs
+        .send(&test.alice, &room, "test.message", r#"{"body":"2"}"#, Some("t"))
+        .await
+        .unwrap();
     assert_eq!(again, first);
     test.a.restart().await;
-    let again = test.a.hs.send(&test.alice, &room, "test.message", r#"{"body":"3"}"#, Some("t")).await.unwrap();
+    let again = test
+        .a
+        .hs
+        .send(&test.alice, &room, "test.message", r#"{"body":"3"}"#, Some("t"))
+        .await
+        .unwrap();
     assert_eq!(again, first);
     test.world.quiet().await;
     assert_eq!(bodies(&test.b.hs, &test.bob, &room).await, ["1"]);
     // Another user's transaction of the same name is another.
-    let other = test.b.hs.send(&test.bob, &room, "test.message", r#"{"body":"4"}"#, Some("t")).await.unwrap();
+    let other = test
+        .b
+        .hs
+        .send(&test.bob, &room, "test.message", r#"{"body":"4"}"#, Some("t"))
+        .await
+        .unwrap();
     assert_ne!(other, first);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_client_transaction_that_is_retried_at_once_sends_once() {
     let test = two("10").await;
-    let send = || test.a.hs.send(&test.alice, &test.room, "test.message", r#"{"body":"1"}"#, Some("t"));
+    let send = || {
+        test.a.hs.send(
+            &test.alice,
+            &test.room,
+            "test.message",
+            r#"{"body":"1"}"#,
+            Some("t"),
+        )
+    };
     let (one, two, three) = tokio::join!(send(), send(), send());
     assert_eq!(one.clone().unwrap(), two.unwrap());
     assert_eq!(one.unwrap(), three.unwrap());
@@ -100,22 +154,50 @@ async fn a_client_transaction_that_is_retried_at_once_sends_once() {
 #[tokio::test(start_paused = true)]
 async fn a_redaction_with_a_transaction_id_is_sent_once() {
     let test = two("10").await;
-    let said = test.a.hs.send(&test.alice, &test.room, "test.message", "{}", None).await.unwrap();
+    let said = test
+        .a
+        .hs
+        .send(&test.alice, &test.room, "test.message", "{}", None)
+        .await
+        .unwrap();
     let redact = || test.a.hs.redact(&test.alice, &test.room, &said, None, Some("r"));
     assert_eq!(redact().await.unwrap(), redact().await.unwrap());
     let redactions = history(&test.a.hs, &test.alice, &test.room).await;
-    assert_eq!(redactions.iter().filter(|event| event.kind == "m.room.redaction").count(), 1);
+    assert_eq!(
+        redactions
+            .iter()
+            .filter(|event| event.kind == "m.room.redaction")
+            .count(),
+        1
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_event_with_a_wrong_hash_is_taken_redacted() {
     let mut test = with_peer("10").await;
-    let mut said = test.peer.event(&test.room, &test.mallory, "test.message", None, r#"{"body":"signed"}"#);
-    said.insert("content".into(), object(r#"{"body":"changed on the way"}"#).into());
+    let mut said = test.peer.event(
+        &test.room,
+        &test.mallory,
+        "test.message",
+        None,
+        r#"{"body":"signed"}"#,
+    );
+    said.insert(
+        "content".into(),
+        object(r#"{"body":"changed on the way"}"#).into(),
+    );
     let id = test.room.push(&said);
     let results = test.peer.send(&test.a.hs, "t", &[said]).await;
     assert_eq!(results[id.as_str()], object("{}").into());
-    assert_eq!(test.a.hs.event(&test.alice, &test.room.id, &id).await.unwrap().content, "{}");
+    assert_eq!(
+        test.a
+            .hs
+            .event(&test.alice, &test.room.id, &id)
+            .await
+            .unwrap()
+            .content,
+        "{}"
+    );
     let target = format!("/_matrix/federation/v1/event/{}", encode(&id));
     let reply = test.peer.ask(&test.a.hs, "GET", &target, None).await;
     assert_eq!(reply.events("pdus")[0]["content"], object("{}").into());

@@ -1,7 +1,7 @@
 //! The update stream: resumable, complete, and never at odds with the state.
 
-use crate::common::{say, state, two};
-use roomlet_homeserver::{Homeserver, RoomId, RoomUpdate, StreamPos};
+use crate::common::{Two, say, state, two};
+use roomlet_homeserver::{Homeserver, RoomId, RoomUpdate, StreamPos, UserId};
 use std::{collections::BTreeMap, time::Duration};
 
 /// The state of a room as somebody knows it who reads nothing but updates.
@@ -14,7 +14,12 @@ async fn told(server: &roomlet_world::Server, room: &RoomId) -> BTreeMap<(String
                     told.insert((event.kind, key), event.event_id.to_string());
                 }
             }
-            RoomUpdate::StateChanged { room_id, kind, state_key, event } if room_id == *room => {
+            RoomUpdate::StateChanged {
+                room_id,
+                kind,
+                state_key,
+                event,
+            } if room_id == *room => {
                 match event {
                     Some(event) => told.insert((kind, state_key), event.event_id.to_string()),
                     None => told.remove(&(kind, state_key)),
@@ -62,7 +67,10 @@ async fn a_reader_waits_until_there_is_something() {
     let last = test.b.hs.last_update().await.unwrap();
     let waiting = tokio::time::timeout(Duration::from_secs(60), test.b.hs.updates(last, 10)).await;
     assert!(waiting.is_err(), "nothing happened");
-    let (read, _) = tokio::join!(test.b.hs.updates(last, 10), say(&test.a.hs, &test.alice, &test.room, "now"));
+    let (read, _) = tokio::join!(
+        test.b.hs.updates(last, 10),
+        say(&test.a.hs, &test.alice, &test.room, "now")
+    );
     let read = read.unwrap();
     let [entry] = &read[..] else { panic!("{read:?}") };
     assert!(matches!(&entry.update, RoomUpdate::Event(event) if event.content == r#"{"body":"now"}"#));
@@ -77,45 +85,90 @@ async fn trimmed_updates_are_gone_and_positions_go_on() {
     assert_eq!(test.a.hs.last_update().await.unwrap(), last);
     say(&test.a.hs, &test.alice, &test.room, "next").await;
     let rest = test.a.hs.updates(StreamPos(0), 10).await.unwrap();
-    assert_eq!(rest.iter().map(|entry| entry.pos).collect::<Vec<_>>(), [StreamPos(last.0 + 1)]);
+    assert_eq!(
+        rest.iter().map(|entry| entry.pos).collect::<Vec<_>>(),
+        [StreamPos(last.0 + 1)]
+    );
 }
 
-#[tokio::test(start_paused = true)]
-async fn merged_histories_tell_of_the_state_that_changed() {
+/// Bob may set the topic, both servers know it, and then they lose sight of each other.
+async fn about_to_differ() -> Two {
     let test = two("10").await;
-    let (a, b, room) = (&test.a, &test.b, &test.room);
     let levels = format!(r#"{{"users":{{"{}":100,"{}":50}}}}"#, test.alice, test.bob);
-    a.hs.set_state(&test.alice, room, "m.room.power_levels", "", &levels, None).await.unwrap();
+    test.a
+        .hs
+        .set_state(&test.alice, &test.room, "m.room.power_levels", "", &levels, None)
+        .await
+        .unwrap();
     test.world.quiet().await;
-    test.world.network.cut(&a.name, &b.name);
-    let topic = |text: &str| format!(r#"{{"topic":"{text}"}}"#);
-    b.hs.set_state(&test.bob, room, "m.room.topic", "", &topic("his"), None).await.unwrap();
-    test.world.quiet().await;
-    a.hs.set_state(&test.alice, room, "m.room.topic", "", &topic("hers"), None).await.unwrap();
-    // Alice takes his power meanwhile: her side of the history decides what becomes of his topic.
-    let levels = format!(r#"{{"users":{{"{}":100}}}}"#, test.alice);
-    a.hs.set_state(&test.alice, room, "m.room.power_levels", "", &levels, None).await.unwrap();
-    assert_eq!(state(&b.hs, &test.bob, room, "m.room.topic").await.unwrap(), topic("his"));
+    test.world.network.cut(&test.a.name, &test.b.name);
+    test
+}
+
+async fn set_topic(hs: &Homeserver, user: &UserId, room: &RoomId, topic: &str) {
+    let content = format!(r#"{{"topic":"{topic}"}}"#);
+    hs.set_state(user, room, "m.room.topic", "", &content, None)
+        .await
+        .unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+}
+
+async fn heal(test: &Two) {
     test.world.network.heal();
-    a.hs.wake();
-    b.hs.wake();
+    test.a.hs.wake();
+    test.b.hs.wake();
     test.world.quiet().await;
-    // A last word that joins both branches.
-    say(&a.hs, &test.alice, room, "together").await;
-    test.world.quiet().await;
-    for (server, user) in [(a, &test.alice), (b, &test.bob)] {
-        assert_eq!(state(&server.hs, user, room, "m.room.topic").await.unwrap(), topic("hers"));
-        let told = told(server, room).await;
-        for event in server.hs.state(user, room).await.unwrap() {
-            let slot = (event.kind.clone(), event.state_key.clone().unwrap());
+}
+
+/// Both servers show the topic, and whoever read only updates knows the same state.
+async fn assert_agreed(test: &Two, topic: &str) {
+    for (server, user) in [(&test.a, &test.alice), (&test.b, &test.bob)] {
+        let shown = state(&server.hs, user, &test.room, "m.room.topic").await.unwrap();
+        assert_eq!(shown, format!(r#"{{"topic":"{topic}"}}"#), "{}", server.name);
+        let told = told(server, &test.room).await;
+        for event in server.hs.state(user, &test.room).await.unwrap() {
+            let slot = (event.kind, event.state_key.unwrap());
             if let Some(id) = told.get(&slot) {
                 assert_eq!(*id, event.event_id.as_str(), "{slot:?} on {}", server.name);
             }
         }
     }
-    let changes = b.updates().await.into_iter().filter_map(|update| match update {
-        RoomUpdate::StateChanged { kind, .. } => Some(kind),
-        _ => None,
-    });
-    assert!(changes.count() > 0, "the merge changed state without a new event");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_merge_that_undoes_state_is_told_as_a_change_of_state() {
+    let test = about_to_differ().await;
+    set_topic(&test.a.hs, &test.alice, &test.room, "hers").await;
+    set_topic(&test.b.hs, &test.bob, &test.room, "his").await;
+    // Alice takes his power meanwhile, so his topic, though the newer one, does not stand.
+    let levels = format!(r#"{{"users":{{"{}":100}}}}"#, test.alice);
+    test.a
+        .hs
+        .set_state(&test.alice, &test.room, "m.room.power_levels", "", &levels, None)
+        .await
+        .unwrap();
+    heal(&test).await;
+    assert_agreed(&test, "hers").await;
+    let changed = test
+        .b
+        .updates()
+        .await
+        .into_iter()
+        .filter_map(|update| match update {
+            RoomUpdate::StateChanged { kind, event, .. } => Some((kind, event.unwrap().content)),
+            _ => None,
+        });
+    assert_eq!(
+        changed.last(),
+        Some(("m.room.topic".to_owned(), r#"{"topic":"hers"}"#.to_owned()))
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_of_updates_learns_which_of_two_topics_stands() {
+    let test = about_to_differ().await;
+    set_topic(&test.b.hs, &test.bob, &test.room, "his, older").await;
+    set_topic(&test.a.hs, &test.alice, &test.room, "hers, newer").await;
+    heal(&test).await;
+    assert_agreed(&test, "hers, newer").await;
 }

@@ -6,7 +6,9 @@ use roomlet_world::{Server, encode, object};
 
 async fn set_visibility(a: &Server, alice: &roomlet_homeserver::UserId, room: &RoomId, value: &str) {
     let content = format!(r#"{{"history_visibility":"{value}"}}"#);
-    a.hs.set_state(alice, room, "m.room.history_visibility", "", &content, None).await.unwrap();
+    a.hs.set_state(alice, room, "m.room.history_visibility", "", &content, None)
+        .await
+        .unwrap();
 }
 
 #[tokio::test(start_paused = true)]
@@ -33,7 +35,11 @@ async fn a_new_member_sees_as_much_as_the_visibility_says() {
             world.quiet().await;
             let seen = bodies(hs, user, &room).await;
             // Another server gives the whole of what its users may see; the rest comes without content.
-            let seen: Vec<&str> = seen.iter().map(String::as_str).filter(|body| *body != "{}").collect();
+            let seen: Vec<&str> = seen
+                .iter()
+                .map(String::as_str)
+                .filter(|body| *body != "{}")
+                .collect();
             assert_eq!(seen, expected, "{visibility}, remote: {remote}");
         }
     }
@@ -61,7 +67,10 @@ async fn an_event_that_is_hidden_from_a_user_is_unknown_to_them() {
     let id = roomlet_homeserver::EventId::parse(&say(&a.hs, &alice, &room, "before").await).unwrap();
     a.hs.join(&carol, &room, &[]).await.unwrap();
     assert_eq!(code(a.hs.event(&carol, &room, &id).await), Code::UnknownEvent);
-    assert_eq!(a.hs.event(&alice, &room, &id).await.unwrap().content, r#"{"body":"before"}"#);
+    assert_eq!(
+        a.hs.event(&alice, &room, &id).await.unwrap().content,
+        r#"{"body":"before"}"#
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -69,7 +78,13 @@ async fn a_server_gets_events_from_before_its_join_redacted() {
     let test = with_peer("10").await;
     let (a, room) = (&test.a, &test.room.id);
     set_visibility(a, &test.alice, room, "joined").await;
-    let leave = test.peer.event(&test.room, &test.mallory, "m.room.member", Some(&test.mallory), r#"{"membership":"leave"}"#);
+    let leave = test.peer.event(
+        &test.room,
+        &test.mallory,
+        "m.room.member",
+        Some(&test.mallory),
+        r#"{"membership":"leave"}"#,
+    );
     test.peer.send(&a.hs, "1", &[leave]).await;
     let hidden = say(&a.hs, &test.alice, room, "hidden").await;
     test.peer.join(&a.hs, room, &test.mallory).await;
@@ -79,7 +94,10 @@ async fn a_server_gets_events_from_before_its_join_redacted() {
     let shown = say(&a.hs, &test.alice, room, "shown").await;
     let target = format!("/_matrix/federation/v1/event/{}", encode(&shown));
     let reply = test.peer.ask(&a.hs, "GET", &target, None).await;
-    assert_eq!(reply.events("pdus")[0]["content"], object(r#"{"body":"shown"}"#).into());
+    assert_eq!(
+        reply.events("pdus")[0]["content"],
+        object(r#"{"body":"shown"}"#).into()
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -96,6 +114,10 @@ async fn a_server_that_is_not_in_the_room_gets_nothing() {
         format!("/_matrix/federation/v1/backfill/{room}?v={event}&limit=10"),
     ] {
         let reply = stranger.ask(&test.a.hs, "GET", &target, None).await;
-        assert_eq!((reply.status, reply.text("errcode")), (403, "M_FORBIDDEN"), "{target}");
+        assert_eq!(
+            (reply.status, reply.text("errcode")),
+            (403, "M_FORBIDDEN"),
+            "{target}"
+        );
     }
 }

@@ -1,0 +1,2 @@
+//! The table is in `tests/`: a row is a test.
+#![forbid(unsafe_code)]

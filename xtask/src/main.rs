@@ -1,0 +1,139 @@
+//! The project's commands. `cargo xtask help` lists them; each is a file of its own here.
+
+mod abi;
+mod bench;
+mod context;
+mod demo;
+mod header;
+mod hosts;
+mod interop;
+mod languages;
+mod layers;
+mod licenses;
+mod parity;
+mod process;
+mod rust;
+mod setup;
+mod sim;
+mod steps;
+mod torture;
+
+use clap::{Parser, Subcommand};
+use context::Context;
+use std::process::ExitCode;
+
+/// The commands of the roomlet repository.
+#[derive(Parser)]
+#[command(name = "cargo xtask", disable_version_flag = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Plays the story of two homeservers: talk, cut, heal, kill, recover
+    Demo,
+    /// Runs every check and test, installing first what is missing
+    Test {
+        /// Run only these steps
+        #[arg(long, value_delimiter = ',')]
+        only: Vec<String>,
+        /// Leave out these steps
+        #[arg(long, value_delimiter = ',')]
+        skip: Vec<String>,
+        /// Print the names of the steps and stop
+        #[arg(long)]
+        list: bool,
+    },
+    /// Runs the example hosts beside Synapse
+    Interop {
+        /// Arguments for pytest, such as `-k "python and 11"`
+        #[arg(last = true)]
+        pytest: Vec<String>,
+    },
+    /// Runs seeded federations in virtual time
+    Sim {
+        /// How many seeds
+        #[arg(long, default_value_t = 300)]
+        seeds: u32,
+    },
+    /// Kills busy hosts at random moments and checks that nothing acknowledged is lost
+    Torture {
+        /// How many times to kill
+        #[arg(long, default_value_t = 50)]
+        kills: u32,
+        /// Where the random choices begin
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
+    /// Checks the C ABI: header, exported symbols, C99 and C++17
+    Abi,
+    /// Checks that every operation exists and is tested in every language
+    Parity,
+    /// Checks the arrows between the crates
+    Layers,
+    /// Checks licences and sources of the dependencies
+    Licenses,
+    /// Runs the benchmarks and prints their table
+    Bench {
+        /// Print one JSON object instead of the table
+        #[arg(long)]
+        json: bool,
+    },
+    /// Writes include/roomlet.h and include/roomlet.symbols
+    Header,
+    /// Runs the C tests: plain, under valgrind, with AddressSanitizer
+    C,
+    /// Runs the C++ tests
+    Cpp,
+    /// Runs the Python tests
+    Python,
+    /// Runs the Kotlin tests
+    Kotlin,
+    /// Runs the Swift tests
+    Swift,
+    /// Installs what the commands need
+    Setup,
+}
+
+fn main() -> ExitCode {
+    let outcome = Context::new().and_then(|context| run(&context, Arguments::parse().command));
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(context: &Context, command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Demo => demo::run(context),
+        Command::Test { list: true, .. } => {
+            steps::list();
+            Ok(())
+        }
+        Command::Test {
+            only,
+            skip,
+            list: false,
+        } => steps::run(context, &only, &skip),
+        Command::Interop { pytest } => interop::run(context, &pytest),
+        Command::Sim { seeds } => sim::run(context, seeds),
+        Command::Torture { kills, seed } => torture::run(context, kills, seed),
+        Command::Abi => abi::run(context),
+        Command::Parity => parity::run(context),
+        Command::Layers => layers::run(context),
+        Command::Licenses => licenses::run(context),
+        Command::Bench { json } => bench::run(context, json),
+        Command::Header => header::write(context),
+        Command::C => languages::c(context),
+        Command::Cpp => languages::cpp(context),
+        Command::Python => languages::python(context),
+        Command::Kotlin => languages::kotlin(context),
+        Command::Swift => languages::swift(context),
+        Command::Setup => setup::run(context),
+    }
+}

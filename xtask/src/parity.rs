@@ -1,0 +1,254 @@
+//! `parity`: every operation of the facade exists in every language, and that language's tests use it.
+//!
+//! `docs/operations.md` has the table: a row an operation, a column a language, a cell the name there.
+
+use crate::context::Context;
+use anyhow::{Context as _, Result, bail, ensure};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
+
+const TABLE: &str = "docs/operations.md";
+const FACADE: &str = "core/homeserver/src/homeserver.rs";
+
+/// Operations for Rust programs alone: what they take is a Rust trait.
+const RUST_ONLY: &[&str] = &["open_with"];
+
+/// A column of the table.
+struct Language {
+    name: &'static str,
+    /// Files or folders, one of which has to declare the name.
+    declared_in: &'static [&'static str],
+    /// Files or folders, one of which has to use it.
+    tested_in: &'static [&'static str],
+    /// Whether the face for all languages declares it, in Rust's spelling.
+    exported: bool,
+}
+
+const LANGUAGES: &[Language] = &[
+    Language {
+        name: "C",
+        declared_in: &["include/roomlet.h"],
+        tested_in: &["bindings/c/tests"],
+        exported: false,
+    },
+    Language {
+        name: "C++",
+        declared_in: &["bindings/cpp/include"],
+        tested_in: &["bindings/cpp/tests"],
+        exported: false,
+    },
+    Language {
+        name: "Python",
+        declared_in: &["bindings/python/src/roomlet/homeserver.py"],
+        tested_in: &["bindings/python/tests"],
+        exported: false,
+    },
+    Language {
+        name: "Kotlin",
+        declared_in: &["ffi/src/uniffi_face"],
+        tested_in: &["bindings/kotlin/src/test"],
+        exported: true,
+    },
+    Language {
+        name: "Swift",
+        declared_in: &["ffi/src/uniffi_face"],
+        tested_in: &["bindings/swift/Tests"],
+        exported: true,
+    },
+];
+
+/// Checks the table against the facade and the languages; reports everything that is missing at once.
+pub(crate) fn run(context: &Context) -> Result<()> {
+    let mut facade = operations(&read(&context.root.join(FACADE))?);
+    facade.retain(|operation| !RUST_ONLY.contains(&operation.as_str()));
+    let table = rows(&read(&context.root.join(TABLE))?)?;
+    let mut wrong = Vec::new();
+    for operation in facade.iter().filter(|operation| !table.contains_key(*operation)) {
+        wrong.push(format!("{TABLE} has no row for `{operation}`"));
+    }
+    for operation in table.keys().filter(|operation| !facade.contains(*operation)) {
+        wrong.push(format!(
+            "{TABLE} has a row for `{operation}`, which {FACADE} has not"
+        ));
+    }
+    for (column, language) in LANGUAGES.iter().enumerate() {
+        let declared = called(context, language.declared_in)?;
+        let tested = called(context, language.tested_in)?;
+        for (operation, cells) in &table {
+            let name = &cells[column];
+            let declaration = if language.exported {
+                snake_case(name)
+            } else {
+                name.clone()
+            };
+            if !declared.contains(&declaration) {
+                wrong.push(format!(
+                    "{}: `{operation}`: `{declaration}` is not declared",
+                    language.name
+                ));
+            }
+            if !tested.contains(name) {
+                wrong.push(format!("{}: `{operation}`: no test uses `{name}`", language.name));
+            }
+        }
+    }
+    if !wrong.is_empty() {
+        bail!("{}", wrong.join("\n"));
+    }
+    println!(
+        "{} operations in {} languages: all there, all tested",
+        facade.len(),
+        LANGUAGES.len()
+    );
+    Ok(())
+}
+
+/// The public methods in the facade's source.
+fn operations(source: &str) -> BTreeSet<String> {
+    let line = |line: &str| {
+        let line = line.trim_start();
+        let rest = line
+            .strip_prefix("pub async fn ")
+            .or_else(|| line.strip_prefix("pub fn "))?;
+        Some(rest.chars().take_while(|letter| is_word(*letter)).collect())
+    };
+    source.lines().filter_map(line).collect()
+}
+
+/// The rows of the table whose heading names the languages in their order: operation to names.
+fn rows(page: &str) -> Result<BTreeMap<String, Vec<String>>> {
+    let cells = |line: &str| -> Vec<String> {
+        line.trim_matches('|')
+            .split('|')
+            .map(|cell| cell.trim().trim_matches('`').to_owned())
+            .collect()
+    };
+    let heading: Vec<&str> = std::iter::once("Operation")
+        .chain(LANGUAGES.iter().map(|it| it.name))
+        .collect();
+    let mut lines = page.lines().skip_while(|line| cells(line) != heading).skip(2);
+    let mut table = BTreeMap::new();
+    for line in lines.by_ref().take_while(|line| line.starts_with('|')) {
+        let mut row = cells(line);
+        ensure!(
+            row.len() == heading.len(),
+            "{TABLE}: a row of {} cells: {line}",
+            row.len()
+        );
+        let operation = row.remove(0);
+        ensure!(
+            table.insert(operation.clone(), row).is_none(),
+            "{TABLE} has two rows for `{operation}`"
+        );
+    }
+    ensure!(
+        !table.is_empty(),
+        "{TABLE} has no table headed {}",
+        heading.join(" | ")
+    );
+    Ok(table)
+}
+
+/// The names that the source files below the paths declare or call.
+fn called(context: &Context, paths: &[&str]) -> Result<BTreeSet<String>> {
+    let mut found = BTreeSet::new();
+    let mut open: Vec<_> = paths.iter().map(|path| context.root.join(path)).collect();
+    while let Some(path) = open.pop() {
+        if path.is_dir() {
+            for entry in fs::read_dir(&path)? {
+                open.push(entry?.path());
+            }
+        } else if is_source(&path) {
+            found.extend(calls(&read(&path)?).map(str::to_owned));
+        }
+    }
+    Ok(found)
+}
+
+/// The words of a source that stand as functions or members do: before a parenthesis or after a dot; and those
+/// with the prefix of the C API, which also go by pointer, and capitalized ones, which construct.
+fn calls(source: &str) -> impl Iterator<Item = &str> {
+    source
+        .split_inclusive(|letter| !is_word(letter))
+        .scan('\n', |before, piece| {
+            let word = piece.trim_end_matches(|letter| !is_word(letter));
+            let after = piece[word.len()..].chars().next();
+            let stands = after == Some('(')
+                || *before == '.'
+                || word.starts_with("roomlet_")
+                || word.starts_with(char::is_uppercase);
+            *before = after.unwrap_or('\n');
+            Some(stands.then_some(word).filter(|word| !word.is_empty()))
+        })
+        .flatten()
+}
+
+fn is_source(path: &Path) -> bool {
+    let extension = path
+        .extension()
+        .and_then(|extension| extension.to_str())
+        .unwrap_or_default();
+    ["c", "cpp", "h", "hpp", "kt", "py", "rs", "swift"].contains(&extension)
+}
+
+fn is_word(letter: char) -> bool {
+    letter.is_alphanumeric() || letter == '_'
+}
+
+/// `createRoom` is `create_room`.
+fn snake_case(name: &str) -> String {
+    let mut out = String::new();
+    for letter in name.chars() {
+        if letter.is_ascii_uppercase() {
+            out.push('_');
+        }
+        out.push(letter.to_ascii_lowercase());
+    }
+    out
+}
+
+fn read(path: &Path) -> Result<String> {
+    fs::read_to_string(path).with_context(|| path.display().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn public_methods_of_the_facade_are_operations() {
+        let source =
+            "impl H {\n    pub async fn open(x: u8) {}\n    pub fn wake(&self) {}\n    fn hidden() {}\n}\n";
+        assert_eq!(operations(source), ["open", "wake"].map(str::to_owned).into());
+    }
+
+    #[test]
+    fn cells_are_read_without_their_marks() {
+        let page = "# Operations\n\n| Operation | C | C++ | Python | Kotlin | Swift |\n|---|---|---|---|---|---|\n\
+                    | `open` | `a_open` | `b` | `c` | `d` | `e` |\n\nMore.\n";
+        let table = rows(page).expect("a table");
+        assert_eq!(table["open"], ["a_open", "b", "c", "d", "e"]);
+    }
+
+    #[test]
+    fn a_page_without_the_table_is_refused() {
+        assert!(rows("| Operation | C |\n|---|---|\n| `open` | `a` |\n").is_err());
+    }
+
+    #[test]
+    fn only_what_stands_as_a_call_counts() {
+        let source = "state = server.rooms\njoin(roomlet_room_send, x.leave (y))";
+        assert_eq!(
+            calls(source).collect::<Vec<_>>(),
+            ["rooms", "join", "roomlet_room_send", "leave"]
+        );
+    }
+
+    #[test]
+    fn exported_names_are_in_snake_case() {
+        assert_eq!(snake_case("createRoom"), "create_room");
+    }
+}
