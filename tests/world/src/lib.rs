@@ -5,6 +5,7 @@
 //! Everything runs on one thread with tokio's paused clock (`#[tokio::test(start_paused = true)]`), and repeats exactly.
 #![forbid(unsafe_code)]
 
+mod answers;
 mod network;
 mod peer;
 mod room;

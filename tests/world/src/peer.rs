@@ -1,16 +1,16 @@
 //! A server with a signing key and no logic of its own.
 
 use crate::{
+    answers::{Answers, Plugged},
     encode,
-    network::{Endpoint, Network},
+    network::Network,
     object,
     room::PeerRoom,
     server::VirtualClock,
 };
-use async_trait::async_trait;
 use roomlet_homeserver::{Clock, Homeserver, Request, Response, RoomId, ServerName, UserId};
 use roomlet_wire::{
-    Code, Error, EventId, KeyId, Map, RoomVersion, Value,
+    EventId, KeyId, Map, RoomVersion, Value,
     frame::XMatrix,
     hash, json,
     sign::{self, KeyPair},
@@ -20,15 +20,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// The name of a peer's key.
 pub(crate) const KEY: &str = "ed25519:peer";
 
-type Answer = Arc<dyn Fn(&Request) -> Response + Send + Sync>;
-
-#[derive(Default)]
-struct State {
-    /// Later ones first.
-    answers: Vec<(String, Answer)>,
-    received: Vec<Map>,
-}
-
 /// See the module. It publishes its key, swallows transactions, signs invites, and answers everything else with 404,
 /// until a test gives it other answers.
 pub struct Peer {
@@ -37,7 +28,7 @@ pub struct Peer {
     /// Its key.
     pub key: Arc<KeyPair>,
     clock: VirtualClock,
-    state: Mutex<State>,
+    answers: Mutex<Answers>,
 }
 
 /// What a homeserver answered to a peer.
@@ -75,14 +66,14 @@ impl Peer {
             name: name.clone(),
             key,
             clock,
-            state: Mutex::default(),
+            answers: Mutex::default(),
         });
         network.plug(&name, Arc::new(Plugged(peer.clone())));
         peer
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn answers(&self) -> MutexGuard<'_, Answers> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// One of its users.
@@ -94,22 +85,10 @@ impl Peer {
         UserId::parse(&format!("@{localpart}:{}", self.name)).expect("a test names users correctly")
     }
 
-    /// From now on, requests whose target begins with `prefix` are answered by `answer`.
-    pub fn answer(&self, prefix: &str, answer: impl Fn(&Request) -> Response + Send + Sync + 'static) {
-        self.state()
-            .answers
-            .insert(0, (prefix.to_owned(), Arc::new(answer)));
-    }
-
-    /// As [`answer`](Self::answer), always the same: status 200.
-    pub fn answer_with(&self, prefix: &str, body: Map) {
-        self.answer(prefix, move |_| Response::ok(&body));
-    }
-
     /// The PDUs that it was sent in transactions, in order.
     #[must_use]
     pub fn received(&self) -> Vec<Map> {
-        self.state().received.clone()
+        self.answers().received.clone()
     }
 
     /// The document with its key (FED-15), not signed yet.
@@ -293,35 +272,6 @@ impl Peer {
         room
     }
 
-    /// Lets users of other servers join `room` as it is now, through this peer.
-    pub fn serve_joins(&self, room: &PeerRoom) {
-        let (template, now) = (room.clone(), self.now_ms());
-        self.answer("/_matrix/federation/v1/make_join/", move |request| {
-            let user = last_segment(&request.target);
-            let Ok(user) = UserId::parse(&user) else {
-                return not_served();
-            };
-            let join = object(r#"{"membership":"join"}"#);
-            let event = template.draft(&user, "m.room.member", Some(&user), join, now);
-            Response::ok(&Map::from([
-                ("event".to_owned(), event.into()),
-                ("room_version".to_owned(), template.version.id.into()),
-            ]))
-        });
-        let chain: Vec<Value> = room.events.values().cloned().map(Value::Object).collect();
-        let state = room.state_events();
-        self.answer("/_matrix/federation/v2/send_join/", move |request| {
-            let Ok(event) = json::parse(&request.body) else {
-                return not_served();
-            };
-            Response::ok(&Map::from([
-                ("auth_chain".to_owned(), Value::Array(chain.clone())),
-                ("event".to_owned(), event),
-                ("state".to_owned(), Value::Array(state.clone())),
-            ]))
-        });
-    }
-
     /// The invite that its user sends to a user of `hs`, as the body of the request, with the id of the event.
     #[must_use]
     pub fn invite(&self, room: &PeerRoom, sender: &UserId, target: &UserId) -> (EventId, Map) {
@@ -350,63 +300,6 @@ impl Peer {
         );
         self.ask(hs, "PUT", &target, Some(body)).await
     }
-
-    fn serve(&self, request: &Request) -> Response {
-        let answer = {
-            let state = self.state();
-            let found = state
-                .answers
-                .iter()
-                .find(|(prefix, _)| request.target.starts_with(prefix.as_str()));
-            found.map(|(_, answer)| answer.clone())
-        };
-        if let Some(answer) = answer {
-            return answer(request);
-        }
-        let target = request.target.as_str();
-        if target.starts_with("/_matrix/key/v2/server") {
-            return Response::ok(&self.signed_json(self.key_document(self.now_ms() + 86_400_000)));
-        }
-        let body = json::parse_object_lenient(&request.body).unwrap_or_default();
-        if target.starts_with("/_matrix/federation/v1/send/") {
-            let pdus = body.get("pdus").and_then(Value::as_array).unwrap_or_default();
-            self.state()
-                .received
-                .extend(pdus.iter().filter_map(Value::as_object).cloned());
-            return Response::ok(&object(r#"{"pdus":{}}"#));
-        }
-        if target.starts_with("/_matrix/federation/v2/invite/") {
-            return self.accept_invite(&body);
-        }
-        not_served()
-    }
-
-    fn accept_invite(&self, body: &Map) -> Response {
-        let version = body
-            .get("room_version")
-            .and_then(Value::as_str)
-            .and_then(RoomVersion::get);
-        let event = body.get("event").and_then(Value::as_object);
-        let (Some(version), Some(event)) = (version, event) else {
-            return not_served();
-        };
-        let mut event = event.clone();
-        sign::sign_event(&mut event, version, &self.name, &self.key);
-        Response::ok(&Map::from([("event".to_owned(), event.into())]))
-    }
-}
-
-struct Plugged(Arc<Peer>);
-
-#[async_trait]
-impl Endpoint for Plugged {
-    async fn serve(&self, request: Request) -> Response {
-        self.0.serve(&request)
-    }
-}
-
-fn not_served() -> Response {
-    Response::error(&Error::new(Code::UnknownEndpoint, "the peer does not serve this"))
 }
 
 fn reply(response: Response) -> Reply {
@@ -415,21 +308,4 @@ fn reply(response: Response) -> Reply {
         status: response.status,
         body,
     }
-}
-
-/// The last segment of a target's path, decoded.
-fn last_segment(target: &str) -> String {
-    let path = target.split('?').next().unwrap_or_default();
-    let segment = path.rsplit('/').next().unwrap_or_default();
-    let mut out = Vec::new();
-    let mut bytes = segment.bytes();
-    while let Some(byte) = bytes.next() {
-        let hex = |byte: Option<u8>| byte.and_then(|byte| char::from(byte).to_digit(16)).unwrap_or(0);
-        out.push(if byte == b'%' {
-            (hex(bytes.next()) * 16 + hex(bytes.next())) as u8
-        } else {
-            byte
-        });
-    }
-    String::from_utf8_lossy(&out).into_owned()
 }

@@ -217,14 +217,16 @@ impl Server {
     /// Everything that the store holds, as text, but for the replies to inbound transactions.
     #[must_use]
     pub fn contents(&self) -> String {
+        const FIELD: &str = "\n            ";
         let all = format!("{:#?}", self.store);
-        let (before, replies) = all
-            .split_once("        txn_replies: {")
-            .expect("a store has such replies");
-        // The block ends at the first closing brace of its own indentation, or at once if it is empty.
+        let begin = format!("{FIELD}txn_replies: {{");
+        let (before, replies) = all.split_once(&begin).expect("a store has such replies");
+        // They end with a brace that stands under the field's name, or at once if there are none.
         let after = match replies.strip_prefix('}') {
             Some(after) => after,
-            None => replies.split_once("\n        }").map_or("", |(_, after)| after),
+            None => replies
+                .split_once(&format!("{FIELD}}}"))
+                .map_or("", |(_, after)| after),
         };
         format!("{before}{after}")
     }
