@@ -477,3 +477,13 @@ async fn queries_for_own_keys_are_answered() {
         Value::Array(vec![])
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn hundreds_of_dead_servers_cost_four_times_the_patience_for_one() {
+    let world = world().await;
+    world.net.answers(|_| Answer::Never);
+    let dead = (0..1_000).map(|n| (server(&format!("dead{n}.example")), key_id("ed25519:p"), START));
+    let begin = tokio::time::Instant::now();
+    world.keys.ensure(dead).await;
+    assert_eq!(begin.elapsed(), KeySettings::default().timeout * 4);
+}

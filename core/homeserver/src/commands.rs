@@ -7,7 +7,7 @@ use crate::{
     types::{CreateRoom, Preset},
 };
 use roomlet_room::Levels;
-use roomlet_wire::{Code, Error, EventId, Map, Result, RoomId, RoomVersion, UserId, Value, json};
+use roomlet_wire::{Code, Error, EventId, Map, Result, RoomId, RoomVersion, ServerName, UserId, Value, json};
 
 fn object<const N: usize>(entries: [(&str, Value); N]) -> Map {
     entries
@@ -31,6 +31,20 @@ fn check_kind(kind: &str, version: &RoomVersion) -> Result<()> {
         return Err(Error::new(Code::BadParam, about));
     }
     Ok(())
+}
+
+/// Refuses what has a command of its own that does more than to send an event, and what no rule has a meaning for.
+fn check_form(outgoing: &Outgoing) -> Result<()> {
+    let key = outgoing.state_key.as_deref();
+    let invites = || outgoing.content.get("membership").and_then(Value::as_str) == Some("invite");
+    let about = match outgoing.kind.as_str() {
+        "m.room.redaction" if outgoing.redacts.is_none() => "a redaction is made by `redact`",
+        "m.room.member" if invites() => "an invite is made by `invite`, which asks the invited user's server",
+        // Servers do not agree on what such an event is judged against (AUTH-28).
+        "m.room.power_levels" if key != Some("") => "power levels have the state key \"\"",
+        _ => return Ok(()),
+    };
+    Err(Error::new(Code::BadParam, about))
 }
 
 /// Refuses an access control list that would shut this server out of its own room (FED-51).
@@ -97,6 +111,7 @@ impl Inner {
                 }
                 room.check_joined(&user)?;
                 check_kind(&outgoing.kind, room.version())?;
+                check_form(&outgoing)?;
                 check_own_acl(&outgoing, room.me())?;
                 let event = room.send(&user, outgoing, &key, now)?.id.clone();
                 if let Some(txn_id) = &txn_id {

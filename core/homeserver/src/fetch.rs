@@ -3,10 +3,19 @@
 use crate::{
     inner::Inner,
     order::{Along, causal},
-    room::{Arrival, Outcome, RoomHandle},
+    room::{Arrival, Missing, Outcome, RoomHandle},
 };
+use roomlet_federation::ClientError;
 use roomlet_wire::{EventId, Pdu, Result, RoomId, RoomVersion, ServerName, Value, Verified};
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+use tokio::time::Instant;
 
 /// Missing events of a state that are fetched one by one; beyond that the whole state is asked for.
 const SINGLE_EVENTS: usize = 40;
@@ -14,8 +23,22 @@ const SINGLE_EVENTS: usize = 40;
 const SERVERS_ASKED: usize = 4;
 /// Branches of history that one backfill looks behind.
 const BACKFILL_BRANCHES: usize = 10;
+/// Events asked for by one backfill, at least: a request costs more than what it brings.
+const MIN_BACKFILL: usize = 20;
+/// Events asked for by one backfill, at most: Synapse gives no more.
+const MAX_BACKFILL: usize = 100;
 /// Events that one backfill takes at most, whatever the peer sends.
 const BACKFILL_EVENTS: usize = 500;
+
+/// Events of a state and its auth chain that are looked at, several times what the largest rooms have; who tells more
+/// is not believed (TM-8).
+const STATE_EVENTS: usize = 1_000_000;
+/// States that are asked for to fill one gap: each may be as large as the room (TM-10).
+const STATES_PER_GAP: u32 = 20;
+/// Branches of history remembered as such that nobody has.
+const DEAD_BRANCHES: usize = 4_096;
+/// How long a branch of history counts as one that nobody has.
+const DEAD_FOR: Duration = Duration::from_secs(300);
 
 /// The room that is worked on, and whom to ask.
 struct Ask<'a> {
@@ -23,39 +46,105 @@ struct Ask<'a> {
     room: &'a RoomId,
     version: &'static RoomVersion,
     server: &'a ServerName,
+    /// States that may still be asked for.
+    states: AtomicU32,
+    /// Whether a request got no answer: there is no use in others then.
+    is_away: AtomicBool,
+}
+
+impl<'a> Ask<'a> {
+    fn new(
+        handle: &'a RoomHandle,
+        room: &'a RoomId,
+        version: &'static RoomVersion,
+        server: &'a ServerName,
+    ) -> Self {
+        Self {
+            handle,
+            room,
+            version,
+            server,
+            states: STATES_PER_GAP.into(),
+            is_away: false.into(),
+        }
+    }
+
+    /// Whether one more state may be asked for.
+    fn take_state(&self) -> bool {
+        let less = |left: u32| left.checked_sub(1);
+        !self.is_away() && self.states.fetch_update(Relaxed, Relaxed, less).is_ok()
+    }
+
+    fn is_away(&self) -> bool {
+        self.is_away.load(Relaxed)
+    }
+
+    /// What the server answered, if it did.
+    fn answer<T>(&self, reply: std::result::Result<T, ClientError>) -> Option<T> {
+        if matches!(reply, Err(ClientError::Unreachable(_))) {
+            self.is_away.store(true, Relaxed);
+        }
+        reply.ok()
+    }
 }
 
 impl Inner {
-    /// Takes an event that waits for others, after fetching them: from `origin` first, then from other servers of the
-    /// room. Gives [`Outcome::Missing`] if nobody has them.
+    /// Takes an event that waits for others, after fetching them. Its sender's server is asked first, as it knows best
+    /// and has no reason to hide what its own event rests on; then the others of the room, and `origin`, who sent it
+    /// here. `away` are servers not to be asked, and gets those that do not answer. Gives [`Outcome::Missing`] if
+    /// nobody has what is missing.
     pub(crate) async fn ingest_fetching(
         &self,
         room: &RoomId,
         pdu: &Pdu<Verified>,
-        origin: &ServerName,
+        origin: Option<&ServerName>,
+        away: &mut BTreeSet<ServerName>,
     ) -> Result<Outcome> {
         let handle = self.rooms.get(room)?;
-        let mut outcome = self.try_ingest(&handle, pdu, Arrival::LIVE).await?;
-        let servers = match outcome {
-            Outcome::Missing(_) => self.servers_to_ask(&handle, Some(origin)).await?,
-            _ => return Ok(outcome),
-        };
+        let mut outcome = self.try_ingest(&handle, pdu).await?;
+        if !matches!(outcome, Outcome::Missing(_)) {
+            return Ok(outcome);
+        }
+        let sender = ServerName::parse(pdu.origin()).ok();
+        let first: Vec<ServerName> = sender.into_iter().chain(origin.cloned()).collect();
+        let mut servers = self.servers_to_ask(&handle, first).await?;
+        servers.extend(origin.filter(|origin| !servers.contains(origin)).cloned());
         for server in servers {
-            let ask = Ask {
-                handle: &handle,
-                room,
-                version: pdu.version,
-                server: &server,
-            };
+            if away.contains(&server) {
+                continue;
+            }
+            let ask = Ask::new(&handle, room, pdu.version, &server);
             outcome = self.fill_gap(&ask, pdu).await?;
             if !matches!(outcome, Outcome::Missing(_)) {
                 break;
+            }
+            if ask.is_away() {
+                away.insert(server.clone());
             }
         }
         Ok(outcome)
     }
 
-    async fn try_ingest(
+    /// How an event of another server arrives: the host is asked about it, whichever way it came.
+    async fn arrival(&self, pdu: &Pdu<Verified>, is_history: bool) -> Arrival {
+        let accepted = self
+            .policy
+            .accept_event(&pdu.room_id, &pdu.id, &pdu.sender, &pdu.kind)
+            .await;
+        let refused = !accepted;
+        match is_history {
+            true => Arrival::Backfill { refused },
+            false => Arrival::Live { refused },
+        }
+    }
+
+    /// Takes an event that is sent now, if all that it cites is here.
+    pub(crate) async fn try_ingest(&self, handle: &RoomHandle, pdu: &Pdu<Verified>) -> Result<Outcome> {
+        let arrival = self.arrival(pdu, false).await;
+        self.try_ingest_as(handle, pdu, arrival).await
+    }
+
+    async fn try_ingest_as(
         &self,
         handle: &RoomHandle,
         pdu: &Pdu<Verified>,
@@ -65,22 +154,27 @@ impl Inner {
         handle.run(move |room| room.ingest(&pdu, arrival)).await
     }
 
-    /// `first`, then others of the room, this server apart.
-    async fn servers_to_ask(
-        &self,
-        handle: &RoomHandle,
-        first: Option<&ServerName>,
-    ) -> Result<Vec<ServerName>> {
-        let mut servers: Vec<ServerName> = first.into_iter().cloned().collect();
-        let others = handle
+    /// Servers of the room: those of `first` that are in it, then others from a random one on, so that no name stands
+    /// always at the front; this server apart.
+    async fn servers_to_ask(&self, handle: &RoomHandle, first: Vec<ServerName>) -> Result<Vec<ServerName>> {
+        let mut others: Vec<ServerName> = handle
             .run(|room| Ok(room.servers().cloned().collect::<Vec<_>>()))
             .await?;
-        for server in others {
-            if server != self.me && !servers.contains(&server) {
+        others.retain(|server| *server != self.me);
+        let mut servers: Vec<ServerName> = Vec::new();
+        for server in first {
+            if others.contains(&server) && !servers.contains(&server) {
                 servers.push(server);
             }
         }
-        servers.retain(|server| *server != self.me);
+        others.retain(|server| !servers.contains(server));
+        if others.len() > 1 {
+            let mut random = [0; 4];
+            self.env.rng.fill(&mut random);
+            let start = u32::from_le_bytes(random) as usize % others.len();
+            others.rotate_left(start);
+        }
+        servers.extend(others);
         servers.truncate(SERVERS_ASKED);
         Ok(servers)
     }
@@ -92,10 +186,12 @@ impl Inner {
         let earliest: Vec<EventId> = ask
             .handle
             .run(|room| {
-                room.forward()
+                let newest = room
+                    .forward()
                     .iter()
-                    .map(|&num| Ok(room.get(num)?.pdu().id.clone()))
-                    .collect()
+                    .rev()
+                    .take(roomlet_wire::limits::PREV_EVENTS);
+                newest.map(|&num| Ok(room.get(num)?.pdu().id.clone())).collect()
             })
             .await?;
         for _ in 0..self.config.limits.missing_events_rounds {
@@ -109,7 +205,9 @@ impl Inner {
                 .client
                 .get_missing_events(ask.server, ask.room, &earliest, &latest, limit)
                 .await;
-            let Ok(mut values) = reply else { break };
+            let Some(mut values) = ask.answer(reply) else {
+                break;
+            };
             values.truncate(limit as usize);
             let before = found.len();
             for pdu in self
@@ -122,14 +220,15 @@ impl Inner {
                 break;
             }
         }
-        let mut outcome = Outcome::Known;
-        for pdu in causal(found.into_values().collect(), Along::Both) {
-            outcome = self.ingest_or_ask_state(ask, &pdu, Arrival::LIVE).await?;
+        let mut outcome = Outcome::Missing(Missing::default());
+        for found in causal(found.into_values().collect(), Along::Both) {
+            let arrival = self.arrival(&found, false).await;
+            let became = self.ingest_or_ask_state(ask, &found, arrival).await?;
+            if found.id == pdu.id {
+                outcome = became;
+            }
         }
-        match outcome {
-            Outcome::Missing(_) => Ok(outcome),
-            _ => self.try_ingest(ask.handle, pdu, Arrival::LIVE).await,
-        }
+        Ok(outcome)
     }
 
     /// Of the found events those that cite parents that are neither found nor held.
@@ -160,44 +259,49 @@ impl Inner {
         pdu: &Pdu<Verified>,
         arrival: Arrival,
     ) -> Result<Outcome> {
-        let mut outcome = self.try_ingest(ask.handle, pdu, arrival).await?;
+        let mut outcome = self.try_ingest_as(ask.handle, pdu, arrival).await?;
         if let Outcome::Missing(missing) = &outcome
             && !missing.auth.is_empty()
+            && ask.take_state()
         {
             self.fetch_auth_chain(ask, &pdu.id).await?;
-            outcome = self.try_ingest(ask.handle, pdu, arrival).await?;
+            outcome = self.try_ingest_as(ask.handle, pdu, arrival).await?;
         }
         let Outcome::Missing(missing) = &outcome else {
             return Ok(outcome);
         };
-        if !missing.auth.is_empty() {
+        if !missing.auth.is_empty() || !ask.take_state() {
             return Ok(outcome);
         }
-        let Ok((state, chain)) = self.client.state_ids(ask.server, ask.room, &pdu.id).await else {
+        let told = self.client.state_ids(ask.server, ask.room, &pdu.id).await;
+        let Some((state, chain)) = ask.answer(told) else {
             return Ok(outcome);
         };
+        if state.len().saturating_add(chain.len()) > STATE_EVENTS {
+            return Ok(outcome);
+        }
         let wanted: BTreeSet<EventId> = state.iter().chain(&chain).cloned().collect();
-        self.fetch_outliers(ask, wanted, Some(&pdu.id)).await?;
-        let (pdu, state) = (pdu.clone(), state.clone());
+        if !self.fetch_outliers(ask, wanted, &pdu.id).await? {
+            // Half a state would be a wrong one.
+            return Ok(outcome);
+        }
+        let pdu = pdu.clone();
         ask.handle
-            .run(move |room| room.ingest_with_state(&pdu, &state, arrival))
+            .run(move |room| room.ingest_with_claim(&pdu, &state, arrival))
             .await
     }
 
     async fn fetch_auth_chain(&self, ask: &Ask<'_>, event: &EventId) -> Result<()> {
-        let Ok(values) = self.client.event_auth(ask.server, ask.room, event).await else {
-            return Ok(());
-        };
-        self.take_outliers(ask, values).await
+        let reply = self.client.event_auth(ask.server, ask.room, event).await;
+        match ask.answer(reply) {
+            Some(values) => self.take_outliers(ask, values).await,
+            None => Ok(()),
+        }
     }
 
-    /// Gets those of `wanted` that are not held; by the whole state before `at` where they are many.
-    async fn fetch_outliers(
-        &self,
-        ask: &Ask<'_>,
-        wanted: BTreeSet<EventId>,
-        at: Option<&EventId>,
-    ) -> Result<()> {
+    /// Gets those of `wanted` that are not held; by the whole state before `at` where they are many. Whether the
+    /// server answered all that it was asked: what it gave may still be unusable, event by event.
+    async fn fetch_outliers(&self, ask: &Ask<'_>, wanted: BTreeSet<EventId>, at: &EventId) -> Result<bool> {
         let missing: Vec<EventId> = ask
             .handle
             .run(move |room| {
@@ -210,18 +314,25 @@ impl Inner {
                 Ok(missing)
             })
             .await?;
-        if let Some(at) = at
-            && missing.len() > SINGLE_EVENTS
-            && let Ok((mut state, chain)) = self.client.state(ask.server, ask.room, at).await
-        {
-            state.extend(chain);
-            return self.take_outliers(ask, state).await;
-        }
         let mut values = Vec::new();
-        for id in missing.iter().take(SINGLE_EVENTS) {
-            values.extend(self.client.event(ask.server, id).await.ok());
+        if missing.len() > SINGLE_EVENTS {
+            let reply = self.client.state(ask.server, ask.room, at).await;
+            let Some((state, chain)) = ask.answer(reply) else {
+                return Ok(false);
+            };
+            values.extend(state);
+            values.extend(chain);
+        } else {
+            for id in missing {
+                let reply = self.client.event(ask.server, &id).await;
+                values.extend(ask.answer(reply));
+                if ask.is_away() {
+                    return Ok(false);
+                }
+            }
         }
-        self.take_outliers(ask, values).await
+        self.take_outliers(ask, values).await?;
+        Ok(true)
     }
 
     async fn take_outliers(&self, ask: &Ask<'_>, values: Vec<Value>) -> Result<()> {
@@ -238,61 +349,75 @@ impl Inner {
             .await
     }
 
-    /// Asks other servers for older history of a room. Whether any came.
-    pub(crate) async fn backfill(&self, room: &RoomId, limit: usize) -> bool {
+    /// Asks other servers for the events `wanted`, which history here lacks, and what comes before them. Whether
+    /// any came. Those that no server has are not asked for again for a while.
+    pub(crate) async fn backfill(&self, room: &RoomId, mut wanted: Vec<EventId>, limit: usize) -> bool {
         let Ok(handle) = self.rooms.get(room) else {
             return false;
         };
-        let Ok(servers) = self.servers_to_ask(&handle, None).await else {
+        let Ok(servers) = self.servers_to_ask(&handle, Vec::new()).await else {
             return false;
         };
+        wanted.truncate(BACKFILL_BRANCHES);
+        let (mut any, mut answered) = (false, false);
         for server in servers {
-            if self
-                .backfill_from(&handle, room, &server, limit)
-                .await
-                .unwrap_or(false)
-            {
-                return true;
+            let Ok(version) = handle.run(|room| Ok(room.version())).await else {
+                return any;
+            };
+            let ask = Ask::new(&handle, room, version, &server);
+            // A server that gives nothing leaves it to the next.
+            any |= self.backfill_from(&ask, &wanted, limit).await.unwrap_or(false);
+            answered |= !ask.is_away();
+            let before = wanted.clone();
+            let Ok(left) = handle.run(move |room| room.not_held(before)).await else {
+                return any;
+            };
+            wanted = left;
+            if wanted.is_empty() {
+                return any;
             }
         }
-        false
+        if answered {
+            self.note_dead_branches(wanted);
+        }
+        any
     }
 
-    async fn backfill_from(
-        &self,
-        handle: &RoomHandle,
-        room: &RoomId,
-        server: &ServerName,
-        limit: usize,
-    ) -> Result<bool> {
-        let (version, missing) = handle
-            .run(|room| Ok((room.version(), room.missing_prevs()?)))
-            .await?;
-        let mut from: Vec<EventId> = missing.into_iter().rev().map(|(id, _)| id).collect();
-        from.dedup();
-        from.truncate(BACKFILL_BRANCHES);
-        if from.is_empty() {
+    async fn backfill_from(&self, ask: &Ask<'_>, from: &[EventId], limit: usize) -> Result<bool> {
+        let limit = limit.clamp(MIN_BACKFILL, MAX_BACKFILL);
+        let reply = self.client.backfill(ask.server, ask.room, from, limit).await;
+        let Some(mut values) = ask.answer(reply) else {
             return Ok(false);
-        }
-        let mut values = self
-            .client
-            .backfill(server, room, &from, limit.clamp(20, 100))
-            .await?;
-        values.truncate(BACKFILL_EVENTS);
-        let ask = Ask {
-            handle,
-            room,
-            version,
-            server,
         };
+        values.truncate(BACKFILL_EVENTS);
         let mut any = false;
         for pdu in causal(
-            self.verify_reply(room, version, values, &BTreeSet::new()).await,
+            self.verify_reply(ask.room, ask.version, values, &BTreeSet::new())
+                .await,
             Along::Both,
         ) {
-            let outcome = self.ingest_or_ask_state(&ask, &pdu, Arrival::Backfill).await?;
-            any |= !matches!(outcome, Outcome::Missing(_) | Outcome::Known);
+            let arrival = self.arrival(&pdu, true).await;
+            let outcome = self.ingest_or_ask_state(ask, &pdu, arrival).await?;
+            any |= !matches!(
+                outcome,
+                Outcome::Missing(_) | Outcome::Known | Outcome::Dropped(_)
+            );
         }
         Ok(any)
+    }
+
+    fn note_dead_branches(&self, ids: Vec<EventId>) {
+        let now = Instant::now();
+        let mut dead = self.dead_branches();
+        dead.retain(|_, until| *until > now);
+        if dead.len() >= DEAD_BRANCHES {
+            dead.clear();
+        }
+        dead.extend(ids.into_iter().map(|id| (id, now + DEAD_FOR)));
+    }
+
+    /// Events that no server had when they were last asked for.
+    pub(crate) fn dead_branches(&self) -> MutexGuard<'_, BTreeMap<EventId, Instant>> {
+        self.dead_branches.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

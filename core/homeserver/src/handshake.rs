@@ -9,21 +9,29 @@ use roomlet_wire::{
     Code, Error, EventId, Map, Pdu, Result, RoomId, RoomVersion, ServerName, UserId, Value, Verified, json,
     pdu::Draft,
 };
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 fn bad(about: String) -> Error {
     Error::new(Code::BadParam, about)
 }
 
+/// What is kept of the preview that comes with an invite, in bytes of JSON: strangers send it, and a create event, a
+/// name, a topic and the like are far smaller (TM-10).
+const PREVIEW_BYTES: usize = 65_536;
+
 /// What an invited user is shown of a room, whether it came as full events or stripped (FED-38): entries that are
-/// neither are left out (TM-14).
+/// neither are left out (TM-14), and so is what is beyond [`PREVIEW_BYTES`].
 fn stripped(preview: Vec<Value>) -> Value {
     let strip = |entry: &Value| {
         let entry = entry.as_object()?;
         let text = |key: &str| entry.get(key).filter(|value| value.as_str().is_some()).cloned();
         let content = entry
             .get("content")
-            .filter(|value| value.as_object().is_some())
+            .filter(|value| {
+                value
+                    .as_object()
+                    .is_some_and(|content| json::check_canonical(content).is_ok())
+            })
             .cloned();
         let fields = [
             ("type", text("type")?),
@@ -38,7 +46,12 @@ fn stripped(preview: Vec<Value>) -> Value {
                 .collect(),
         ))
     };
-    Value::Array(preview.iter().filter_map(strip).collect())
+    let mut bytes = 0;
+    let small = |entry: &Value| {
+        bytes += json::to_canonical(entry).len();
+        bytes <= PREVIEW_BYTES
+    };
+    Value::Array(preview.iter().filter_map(strip).take_while(small).collect())
 }
 
 /// A draft as the template that the other server finishes.
@@ -170,7 +183,12 @@ impl Inner {
             ));
         }
         let pdu = self.authorised_by_us(pdu, version)?;
-        self.settle_parents(&pdu, origin).await?;
+        // The template may not have been ours, or an older one: whoever gets our signature meets the conditions now.
+        let user = pdu.sender.clone();
+        handle
+            .run(move |room| room.authorise_restricted(&user, &mut Outgoing::member(&user, "join", None)))
+            .await?;
+        self.settle_parents(&pdu).await?;
         let (origin, me) = (origin.clone(), self.me.clone());
         handle.run(move |room| room.take_join(&pdu, &origin, &me)).await
     }
@@ -218,20 +236,22 @@ impl Inner {
         let pdu = self
             .check_handshake(origin, room, event_id, event, version, "leave")
             .await?;
-        self.settle_parents(&pdu, origin).await?;
+        self.settle_parents(&pdu).await?;
         let origin = origin.clone();
         handle.run(move |room| room.accept_own(&pdu, Some(&origin))).await
     }
 
-    /// The template may have been made by another resident: what it cites is fetched first.
-    async fn settle_parents(&self, pdu: &Pdu<Verified>, origin: &ServerName) -> Result<()> {
+    /// The template may have been made by another resident: what it cites is fetched first. Servers in the room are
+    /// asked, not the one that wants to come or go: it has no say in what the room's state is (TM-7).
+    async fn settle_parents(&self, pdu: &Pdu<Verified>) -> Result<()> {
         let wanted = pdu.clone();
         let handle = self.rooms.get(&pdu.room_id)?;
         let missing = handle.run(move |room| room.missing(&wanted)).await?;
         if missing.prev.is_empty() && missing.auth.is_empty() {
             return Ok(());
         }
-        match self.ingest_fetching(&pdu.room_id, pdu, origin).await? {
+        let mut away = BTreeSet::new();
+        match self.ingest_fetching(&pdu.room_id, pdu, None, &mut away).await? {
             Outcome::Missing(_) => Err(bad(format!("event {} cites events that nobody has", pdu.id))),
             _ => Ok(()),
         }
@@ -277,8 +297,10 @@ impl Inner {
         let Some(invitee) = invitee else {
             return Err(bad(format!("invite {}: it invites nobody", pdu.id)));
         };
-        let is_resident = self.is_in_room(origin, room).await?;
+        self.is_in_room(origin, room).await?;
         self.check_invitee(&pdu.sender, room, &invitee).await?;
+        // Only now, as somebody may have joined the room while the host thought about it.
+        let is_resident = self.is_in_room(origin, room).await?;
         let signed = pdu.countersigned(&self.me, &self.signing_key());
         if !is_resident {
             let row = InviteRow {

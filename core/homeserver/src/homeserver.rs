@@ -67,10 +67,11 @@ impl Homeserver {
         check_name(&*store, &me).await?;
         let limits = &config.limits;
         let timeout = Duration::from_millis(limits.request_timeout_ms);
+        let defaults = KeySettings::default();
         let settings = KeySettings {
             validity_ms: limits.key_validity_ms,
-            timeout,
-            ..KeySettings::default()
+            timeout: timeout.min(defaults.timeout),
+            ..defaults
         };
         let keys = KeyCache::open(store.clone(), env.clone(), me.clone(), settings).await?;
         let client = Arc::new(Client::new(env.clone(), keys.clone(), timeout));
@@ -99,6 +100,9 @@ impl Homeserver {
             config,
             joining: Default::default(),
             repairing: Default::default(),
+            wakes: watch::Sender::new(()),
+            dead_branches: Default::default(),
+            replies_trimmed: i64::MIN.into(),
             tasks: Default::default(),
             closed: false.into(),
         });
@@ -129,6 +133,8 @@ impl Homeserver {
     pub fn wake(&self) {
         self.inner.keys.wake();
         self.inner.sender.wake_all();
+        self.inner.dead_branches().clear();
+        self.inner.wakes.send_replace(());
     }
 
     /// Makes an account `@localpart:server_name` (ID-4).

@@ -3,15 +3,19 @@
 use crate::{config::Config, policy::Policy, room::Rooms};
 use roomlet_federation::{Env, client::Client, keys::KeyCache, sender::Sender};
 use roomlet_store::{Commit, Store, Write};
-use roomlet_wire::{Code, Error, Result, RoomId, RoomNum, ServerName, UserId, sign::KeyPair};
+use roomlet_wire::{Code, Error, EventId, Result, RoomId, RoomNum, ServerName, UserId, sign::KeyPair};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicI64, Ordering},
     },
 };
-use tokio::{sync::watch, task::JoinHandle};
+use tokio::{
+    sync::{Notify, watch},
+    task::JoinHandle,
+    time::Instant,
+};
 
 /// The parts of a server, and what they share.
 pub(crate) struct Inner {
@@ -28,8 +32,14 @@ pub(crate) struct Inner {
     pub(crate) updated: watch::Sender<u64>,
     /// Rooms that this server is joining now: their inbound PDUs wait for the end of it (FED-32).
     pub(crate) joining: Mutex<BTreeMap<RoomId, watch::Receiver<()>>>,
-    /// Rooms whose staged PDUs are being repaired now.
-    pub(crate) repairing: Mutex<BTreeSet<RoomId>>,
+    /// Rooms whose staged PDUs are being repaired now, with what tells the repair of new ones.
+    pub(crate) repairing: Mutex<BTreeMap<RoomId, Arc<Notify>>>,
+    /// Changes when the host says that the network is back.
+    pub(crate) wakes: watch::Sender<()>,
+    /// Cited events that no server had, and until when they are not asked for again.
+    pub(crate) dead_branches: Mutex<BTreeMap<EventId, Instant>>,
+    /// When old replies to transactions were last forgotten, in milliseconds.
+    pub(crate) replies_trimmed: AtomicI64,
     /// Tasks that end with the server.
     pub(crate) tasks: Mutex<Vec<JoinHandle<()>>>,
     pub(crate) closed: AtomicBool,

@@ -13,6 +13,7 @@ mod inner;
 mod membership;
 mod order;
 pub mod policy;
+mod repair;
 mod room;
 mod timeline;
 mod transaction;

@@ -37,7 +37,19 @@ impl Inner {
             let about = format!("room {room} is not held here and no server was named to join it through");
             return Err(Error::new(Code::UnknownRoom, about));
         }
-        let _joining = self.begin_join(room)?;
+        let _joining = loop {
+            match self.begin_join(room) {
+                Ok(joining) => break joining,
+                // Another user of this server joins the room: once this server is in it, a plain event will do.
+                // The wait ends with that join, whichever way it ended.
+                Err(mut other) => drop(other.changed().await),
+            }
+            if let Some(handle) = self.rooms.find(room)?
+                && let Some(event) = self.join_here(&handle, user).await?
+            {
+                return Ok(event);
+            }
+        };
         let mut last = Error::new(
             Code::Unreachable,
             format!("no server to join room {room} through"),
@@ -84,15 +96,13 @@ impl Inner {
         Ok(servers)
     }
 
-    /// Marks a room as being joined until the guard is dropped.
-    fn begin_join(&self, room: &RoomId) -> Result<Joining<'_>> {
+    /// Marks a room as being joined until the guard is dropped; or gives what tells the end of a join that is under
+    /// way.
+    fn begin_join(&self, room: &RoomId) -> std::result::Result<Joining<'_>, watch::Receiver<()>> {
         let (done, wait) = watch::channel(());
         let mut joining = self.joining.lock().unwrap_or_else(PoisonError::into_inner);
-        if joining.contains_key(room) {
-            return Err(Error::new(
-                Code::Busy,
-                format!("room {room} is being joined already; try again"),
-            ));
+        if let Some(other) = joining.get(room) {
+            return Err(other.clone());
         }
         joining.insert(room.clone(), wait);
         Ok(Joining {
@@ -120,14 +130,23 @@ impl Inner {
             .verify_reply(room, version, reply.state, &BTreeSet::new())
             .await;
         let state_ids: Vec<EventId> = events.iter().map(|pdu| pdu.id.clone()).collect();
+        check_create(&events, version, room)?;
         let known: BTreeSet<EventId> = state_ids.iter().cloned().collect();
-        events.extend(self.verify_reply(room, version, reply.auth_chain, &known).await);
+        let mut chain = self.verify_reply(room, version, reply.auth_chain, &known).await;
+        // The room has one create event, which is in its state; no other may take its place.
+        chain.retain(|pdu| pdu.kind != "m.room.create");
+        events.extend(chain);
         let events = causal(events, Along::Auth);
-        check_create(&events, &state_ids, version, room)?;
         let id = join.id.clone();
         let handle = self.rooms.get_or_create(room, version)?;
         handle
-            .run(move |room| room.adopt(&events, &state_ids, &join))
+            .run(move |room| {
+                if room.version().id != version.id {
+                    let about = format!("room {} is of version {} here", room.id(), room.version().id);
+                    return Err(Error::new(Code::BadReply, about));
+                }
+                room.adopt(&events, &state_ids, &join)
+            })
             .await?;
         Ok(id)
     }
@@ -381,16 +400,9 @@ fn negotiated(version: Option<&str>) -> Result<&'static RoomVersion> {
     })
 }
 
-/// The reply must have exactly one create event in its state, of the version that was agreed on (FED-32).
-fn check_create(
-    events: &[Pdu<Verified>],
-    state: &[EventId],
-    version: &RoomVersion,
-    room: &RoomId,
-) -> Result<()> {
-    let mut creates = events
-        .iter()
-        .filter(|pdu| pdu.is_state("m.room.create", "") && state.contains(&pdu.id));
+/// The state must have exactly one create event, of the version that was agreed on (FED-32).
+fn check_create(state: &[Pdu<Verified>], version: &RoomVersion, room: &RoomId) -> Result<()> {
+    let mut creates = state.iter().filter(|pdu| pdu.is_state("m.room.create", ""));
     let (first, second) = (creates.next(), creates.next());
     let version_of = |pdu: &Pdu<Verified>| pdu.content().get("room_version").cloned().unwrap_or("1".into());
     let is = first.map(version_of);

@@ -2,16 +2,21 @@
 
 use crate::{
     inner::Inner,
-    room::{Held, OpenRoom},
+    room::{DUMMY_EVENT, Held, OpenRoom},
     types::{Direction, Member, Page, RoomEvent, RoomSummary},
 };
 use roomlet_store::{EventRow, TimelinePos};
 use roomlet_wire::{
     Code, Error, EventId, EventNum, Pdu, Result, RoomId, RoomVersion, UserId, Verified, json,
 };
+use std::collections::BTreeSet;
 
 /// Events in one page, whatever is asked for.
 const MAX_PAGE: usize = 1_000;
+/// Times that other servers are asked for history to make one page, whether or not they have any.
+const BACKFILLS_PER_PAGE: u32 = 20;
+/// Times that they give some; the next page goes on.
+const FRUITFUL_BACKFILLS_PER_PAGE: u32 = 3;
 
 /// An event as users see it.
 fn shown(pdu: &Pdu<Verified>, redacted_by: Option<EventId>) -> RoomEvent {
@@ -62,8 +67,8 @@ fn parse_token(text: &str) -> Result<TimelinePos> {
 /// A page as far as this server's history goes.
 struct LocalPage {
     page: Page,
-    /// Whether the page ended where the history held here ends and other servers hold more.
-    at_gap: bool,
+    /// Events that history here lacks in or behind the page, and that other servers may have; the newest first.
+    gaps: Vec<EventId>,
 }
 
 impl Inner {
@@ -78,11 +83,21 @@ impl Inner {
         self.check_account(user)?;
         let from = from.map(parse_token).transpose()?;
         let limit = limit.clamp(1, MAX_PAGE);
-        let local = self.local_page(user, room, from, direction, limit).await?;
-        if !local.at_gap || !self.backfill(room, limit).await {
-            return Ok(local.page);
+        let mut local = self.local_page(user, room, from, direction, limit).await?;
+        let mut fruitful = 0;
+        for _ in 0..BACKFILLS_PER_PAGE {
+            if local.gaps.is_empty() || fruitful == FRUITFUL_BACKFILLS_PER_PAGE {
+                break;
+            }
+            let before = local.gaps.clone();
+            fruitful += u32::from(self.backfill(room, local.gaps, limit).await);
+            local = self.local_page(user, room, from, direction, limit).await?;
+            if local.gaps == before {
+                // Nobody answered.
+                break;
+            }
         }
-        Ok(self.local_page(user, room, from, direction, limit).await?.page)
+        Ok(local.page)
     }
 
     async fn local_page(
@@ -94,10 +109,19 @@ impl Inner {
         limit: usize,
     ) -> Result<LocalPage> {
         let user = user.clone();
-        self.rooms
+        let now = tokio::time::Instant::now();
+        let dead: BTreeSet<EventId> = {
+            let dead = self.dead_branches();
+            let now_dead = dead.iter().filter(|(_, until)| **until > now);
+            now_dead.map(|(id, _)| id.clone()).collect()
+        };
+        let mut local = self
+            .rooms
             .get(room)?
             .run(move |room| room.page(&user, from, direction, limit))
-            .await
+            .await?;
+        local.gaps.retain(|id| !dead.contains(id));
+        Ok(local)
     }
 
     pub(crate) async fn event(&self, user: &UserId, room: &RoomId, event: &EventId) -> Result<RoomEvent> {
@@ -248,7 +272,7 @@ impl OpenRoom {
                     num: row.num,
                 });
                 let held = self.get(row.num)?;
-                if held.pdu().kind != "org.matrix.dummy_event" && self.user_may_see(user, &held)? {
+                if held.pdu().kind != DUMMY_EVENT && self.user_may_see(user, &held)? {
                     page.events.push(shown_held(&held));
                 }
                 if page.events.len() == limit {
@@ -257,14 +281,16 @@ impl OpenRoom {
             }
             let full = page.events.len() == limit;
             if full || all {
-                let gap = direction == Direction::Backward && !self.missing_prevs()?.is_empty();
-                // What is new may still come after the last event, and other servers may hold what is older.
-                let more = full || gap || direction == Direction::Forward;
-                page.next = if more { at.map(token) } else { None };
-                return Ok(LocalPage {
-                    page,
-                    at_gap: gap && !full,
-                });
+                // A gap right behind the last event of a full page is a matter of the next one.
+                let gaps = match direction {
+                    Direction::Backward => self.gaps(at.filter(|_| full), from)?,
+                    Direction::Forward => Vec::new(),
+                };
+                // What is new may still come after the last event, and other servers may hold what is older. A page
+                // that gets no further ends it for now, or who pages until the end would never get there.
+                let later = at != from && (direction == Direction::Forward || !gaps.is_empty());
+                page.next = if full || later { at.map(token) } else { None };
+                return Ok(LocalPage { page, gaps });
             }
         }
     }

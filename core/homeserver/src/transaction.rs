@@ -10,16 +10,20 @@ use roomlet_wire::{
 };
 use std::{
     collections::BTreeMap,
-    sync::{Arc, PoisonError},
+    sync::{
+        Arc, PoisonError,
+        atomic::Ordering::{AcqRel, Acquire},
+    },
     time::Duration,
 };
 
 /// How long inbound PDUs wait for a join of their room that is under way.
 const JOIN_WAIT: Duration = Duration::from_secs(20);
-/// The first wait after a repair that got nowhere; it doubles each time.
-const REPAIR_WAIT: Duration = Duration::from_secs(2);
-/// Repairs that get nowhere, in a row, before the PDUs that wait are given up.
-const REPAIR_TRIES: u32 = 12;
+/// How long the reply to a transaction is kept for its repetition, in milliseconds: a day. Events in one that is
+/// repeated later are known by their ids.
+const REPLIES_KEPT_MS: i64 = 86_400_000;
+/// How often older replies are looked for, in milliseconds.
+const REPLIES_TRIMMED_MS: i64 = 3_600_000;
 
 type Results = BTreeMap<EventId, Result<()>>;
 
@@ -68,6 +72,7 @@ impl Inner {
             id: txn_id.to_owned(),
             now: self.env.clock.now_ms(),
         };
+        self.trim_replies(txn.now).await?;
         let mut results = Results::new();
         let mut rooms = by_room(pdus).into_iter().peekable();
         let mut stored = false;
@@ -86,6 +91,16 @@ impl Inner {
             self.commit(vec![txn.store_reply(&results)]).await?;
         }
         Ok(reply(&results))
+    }
+
+    /// Forgets old replies, once in a while.
+    async fn trim_replies(&self, now: i64) -> Result<()> {
+        let due = |last: i64| (now.saturating_sub(last) >= REPLIES_TRIMMED_MS).then_some(now);
+        if self.replies_trimmed.fetch_update(AcqRel, Acquire, due).is_err() {
+            return Ok(());
+        }
+        self.commit(vec![Write::TrimTxnReplies(now.saturating_sub(REPLIES_KEPT_MS))])
+            .await
     }
 
     /// PDUs of a room that is being joined are taken when that is done, so that none is lost.
@@ -113,7 +128,7 @@ impl Inner {
         objects: Vec<Map>,
         results: &mut Results,
     ) -> Result<bool> {
-        let (origin, from) = (&txn.origin, txn.origin.clone());
+        let (origin, from, now) = (&txn.origin, txn.origin.clone(), txn.now);
         let (version, resident, allowed) = handle
             .run(move |room| Ok((room.version(), room.is_resident(), room.acl_allows(&from)?)))
             .await?;
@@ -150,19 +165,33 @@ impl Inner {
             return Ok(false);
         }
         let (txn, limit) = (txn.clone(), self.config.limits.staged_per_room);
-        let mut so_far = std::mem::take(results);
-        let (taken, staged) = handle
+        let mut so_far = results.clone();
+        let ids: Vec<EventId> = verified.iter().map(|(pdu, _)| pdu.id.clone()).collect();
+        let taken = handle
             .run(move |room| {
                 let staged = take_or_stage(room, verified, &txn.origin, limit, &mut so_far)?;
                 if is_last {
                     room.write(txn.store_reply(&so_far));
                 }
-                Ok((so_far, staged))
+                Ok((so_far, staged, room.is_crowded(txn.now)))
             })
-            .await?;
+            .await;
+        let (taken, staged, crowded) = match taken {
+            // A repetition would end the same way, and hold up all that its sender has to say (EV-25).
+            Err(error) if error.code() == Code::Panic => {
+                results.extend(ids.into_iter().map(|id| (id, Err(error.clone()))));
+                return Ok(false);
+            }
+            taken => taken?,
+        };
         *results = taken;
         if staged {
             self.repair(room.clone());
+        }
+        if crowded {
+            let key = self.signing_key();
+            // If this fails, the room is as right as before, and the next transaction tries again.
+            let _ = handle.run(move |room| room.merge_extremities(&key, now)).await;
         }
         Ok(is_last)
     }
@@ -228,84 +257,6 @@ impl Inner {
             .await?;
         Ok(true)
     }
-
-    /// Starts work on the staged PDUs of a room, unless it is under way.
-    pub(crate) fn repair(self: &Arc<Self>, room: RoomId) {
-        let first = self
-            .repairing
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(room.clone());
-        if first {
-            let inner = self.clone();
-            self.spawn(async move {
-                inner.repair_room(&room).await;
-                inner
-                    .repairing
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .remove(&room);
-                // What was staged between the last look and now has nobody else to take it up.
-                if inner.staged_of(&room).is_ok_and(|staged| !staged.is_empty()) && inner.check_open().is_ok()
-                {
-                    inner.repair(room);
-                }
-            });
-        }
-    }
-
-    fn staged_of(&self, room: &RoomId) -> Result<Vec<StagedPdu>> {
-        match self.store.room(room)? {
-            Some(record) => self.store.staged(Some(record.num)),
-            None => Ok(Vec::new()),
-        }
-    }
-
-    async fn repair_room(&self, room: &RoomId) {
-        let mut tries = 0;
-        while tries < REPAIR_TRIES {
-            let Ok(staged) = self.staged_of(room) else { return };
-            if staged.is_empty() {
-                return;
-            }
-            let mut progress = false;
-            for pdu in staged {
-                progress |= self.repair_one(room, &pdu).await.unwrap_or(false);
-            }
-            if progress {
-                tries = 0;
-            } else {
-                tokio::time::sleep(REPAIR_WAIT * 2_u32.pow(tries.min(8))).await;
-                tries += 1;
-            }
-        }
-        let Ok(staged) = self.staged_of(room) else { return };
-        let unstage = staged
-            .into_iter()
-            .map(|pdu| Write::Unstage {
-                room: pdu.room,
-                event: pdu.event,
-            })
-            .collect();
-        // If this fails too, the next start of the server tries again.
-        let _ = self.commit(unstage).await;
-    }
-
-    /// Whether the PDU no longer waits.
-    async fn repair_one(&self, room: &RoomId, staged: &StagedPdu) -> Result<bool> {
-        let handle = self.rooms.get(room)?;
-        let version = handle.run(|room| Ok(room.version())).await?;
-        let pdu = Pdu::from_store(staged.json.as_bytes(), version)?;
-        if let Outcome::Missing(_) = self.ingest_fetching(room, &pdu, &staged.origin).await? {
-            return Ok(false);
-        }
-        self.commit(vec![Write::Unstage {
-            room: staged.room,
-            event: staged.event.clone(),
-        }])
-        .await?;
-        Ok(true)
-    }
 }
 
 /// The PDUs by the room that they name, in the order of the transaction within each.
@@ -321,6 +272,8 @@ fn by_room(pdus: Vec<Value>) -> BTreeMap<RoomId, Vec<Map>> {
 }
 
 /// Takes what can be taken; what waits for others is staged in the same commit. Whether anything was.
+///
+/// No server can take up all of the room's `limit`: one in the room half of it, others a twentieth (TM-10).
 fn take_or_stage(
     room: &mut crate::room::OpenRoom,
     pdus: Vec<(Pdu<Verified>, Arrival)>,
@@ -328,25 +281,26 @@ fn take_or_stage(
     limit: usize,
     results: &mut Results,
 ) -> Result<bool> {
-    let mut waiting: Option<usize> = None;
+    let share = if room.has_server(origin) { 2 } else { 20 };
+    let mut waiting: Option<(usize, usize)> = None;
     for (pdu, arrival) in pdus {
         let result = match room.ingest(&pdu, arrival)? {
             Outcome::Accepted | Outcome::Known | Outcome::SoftFailed(_) => Ok(()),
             Outcome::Rejected(denied) => Err(Error::new(Code::Denied, denied.to_string())),
             Outcome::Dropped(about) => Err(Error::new(Code::BadEvent, about)),
             Outcome::Missing(_) => {
-                let count = match waiting {
-                    Some(count) => count,
-                    None => room.staged_count()?,
+                let (all, of_origin) = match waiting {
+                    Some(counts) => counts,
+                    None => room.staged_count(origin)?,
                 };
-                if count >= limit {
+                if all >= limit || of_origin >= limit.div_ceil(share) {
                     let about = format!(
-                        "{count} events of room {} wait for missing ones already",
+                        "{all} events of room {} wait for missing ones already, {of_origin} of them from {origin}",
                         room.id()
                     );
                     Err(Error::new(Code::Busy, about))
                 } else {
-                    waiting = Some(count + 1);
+                    waiting = Some((all + 1, of_origin + 1));
                     room.write(Write::Stage(StagedPdu {
                         room: room.num(),
                         event: pdu.id.clone(),

@@ -64,7 +64,8 @@ pub use roomlet_store::Direction;
 pub struct Page {
     /// The events, in the direction of the page.
     pub events: Vec<RoomEvent>,
-    /// Where the next page begins; `None`: there is nothing more in this direction now.
+    /// Where the next page begins; `None`: there is nothing more in this direction now. The token that this page was
+    /// asked for with stays valid, for a later try.
     pub next: Option<String>,
 }
 

@@ -69,10 +69,15 @@ impl Inner {
                     })
                 })
                 .collect();
-            let panicked = || vec![Err(Error::new(Code::Panic, "a signature check panicked"))];
+            // One result for each event, whatever happens: callers match them by their place.
+            let panicked = |part: &[Pdu<Parsed>]| {
+                let error = || Err(Error::new(Code::Panic, "a signature check panicked"));
+                part.iter().map(|_| error()).collect()
+            };
             threads
                 .into_iter()
-                .flat_map(|thread| thread.join().unwrap_or_else(|_| panicked()))
+                .zip(pdus.chunks(chunk))
+                .flat_map(|(thread, part)| thread.join().unwrap_or_else(|_| panicked(part)))
                 .collect()
         })
     }

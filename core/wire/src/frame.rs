@@ -123,7 +123,9 @@ impl XMatrix {
         if let Some(destination) = &self.destination {
             out.push_str(&format!(",destination=\"{destination}\""));
         }
-        out.push_str(&format!(",key=\"{}\",sig=\"{}\"", self.key, self.sig));
+        // A key's algorithm may be of any characters; names of servers and base64 hold none to be escaped.
+        let key = self.key.replace('\\', "\\\\").replace('"', "\\\"");
+        out.push_str(&format!(",key=\"{key}\",sig=\"{}\"", self.sig));
         out
     }
 

@@ -55,7 +55,12 @@ pub struct KeyCache {
     ring: Arc<Ring>,
     fetcher: Arc<Fetcher>,
     env: Env,
+    /// How long all fetches for one use may take together.
+    patience: Duration,
 }
+
+/// How many times longer all key requests for one use may take than a single one.
+pub const PATIENCE: u32 = 4;
 
 impl KeyCache {
     /// Reads this server's keys from the store; makes one if there is none.
@@ -76,6 +81,7 @@ impl KeyCache {
             ring,
             fetcher,
             env,
+            patience: settings.timeout * PATIENCE,
         }))
     }
 
@@ -115,8 +121,8 @@ impl KeyCache {
     }
 
     /// Gets what can be had of the keys `wanted`: server, key id, and the time at which the key must be valid, in
-    /// milliseconds. Returns when all are held or their servers have been asked. Never fails: what could not be had
-    /// is missing in the ring.
+    /// milliseconds. Returns when all are held or their servers have been asked, at the latest after
+    /// [`PATIENCE`] times the time of one request. Never fails: what could not be had is missing in the ring.
     pub async fn ensure(&self, wanted: impl IntoIterator<Item = (ServerName, KeyId, i64)>) {
         let now = self.now_ms();
         let mut lacking: BTreeMap<ServerName, Wanted> = BTreeMap::new();
@@ -131,8 +137,10 @@ impl KeyCache {
         for (server, wanted) in lacking {
             fetches.spawn(self.fetcher.clone().obtain(server, wanted));
         }
-        // One that panicked got no keys, like one that failed.
-        while fetches.join_next().await.is_some() {}
+        // One that panicked got no keys, like one that failed. What is late is given up: a room's history may name
+        // hundreds of servers that are gone. Those that failed are not asked again at once, so a retry gets further.
+        let all = async { while fetches.join_next().await.is_some() {} };
+        let _ = tokio::time::timeout(self.patience, all).await;
     }
 
     /// The keys that are held, for checking events.

@@ -58,7 +58,8 @@ impl Held {
 #[derive(Default)]
 struct Cache {
     by_num: BTreeMap<EventNum, Arc<Held>>,
-    by_id: HashMap<EventId, EventNum>,
+    /// `None`: not held. The room's task alone adds events, so that stays true until it [`put`](Events::put)s one.
+    by_id: HashMap<EventId, Option<EventNum>>,
 }
 
 /// See the module. Inside the room's task there is no contention; the lock only lets readers share `&self`.
@@ -85,18 +86,17 @@ impl Events {
 
     /// The number of the event `id`, if it is held.
     pub(super) fn find(&self, id: &EventId) -> Result<Option<EventNum>> {
-        if let Some(&num) = self.cache().by_id.get(id) {
-            return Ok(Some(num));
+        if let Some(&found) = self.cache().by_id.get(id) {
+            return Ok(found);
         }
         let found = self
             .store
             .find_event(id)?
             .into_iter()
-            .find(|(room, _)| *room == self.room);
-        if let Some((_, num)) = found {
-            self.cache().by_id.insert(id.clone(), num);
-        }
-        Ok(found.map(|(_, num)| num))
+            .find(|(room, _)| *room == self.room)
+            .map(|(_, num)| num);
+        self.cache().by_id.insert(id.clone(), found);
+        Ok(found)
     }
 
     /// The event `num`, which is held.
@@ -155,7 +155,7 @@ impl Events {
     /// Keeps an event in memory, in place of what was known of it.
     pub(super) fn put(&self, held: &Arc<Held>) {
         let mut cache = self.cache();
-        cache.by_id.insert(held.pdu().id.clone(), held.node.num);
+        cache.by_id.insert(held.pdu().id.clone(), Some(held.node.num));
         cache.by_num.insert(held.node.num, held.clone());
     }
 

@@ -1,15 +1,16 @@
 //! An event's way into a room: are its parents here, may it stand, what becomes of the room (EV-21 … EV-24).
 
-use super::{events::Held, open::OpenRoom};
+use super::{events::Held, local::DUMMY_EVENT, open::OpenRoom};
 use roomlet_room::{
     auth::Denied,
     graph,
     ingest::{self, Verdict},
+    node::Node,
     resolve,
     state::StateMap,
 };
 use roomlet_store::{EventFlags, Update, Write};
-use roomlet_wire::{EventId, EventNum, Pdu, Result, StateNum, Verified};
+use roomlet_wire::{Code, Error, EventId, EventNum, Pdu, Result, StateNum, Verified};
 use std::sync::Arc;
 
 /// How an event came here.
@@ -21,12 +22,24 @@ pub(crate) enum Arrival {
         refused: bool,
     },
     /// Fetched as history (EC-4).
-    Backfill,
+    Backfill {
+        /// As of an event that is sent now.
+        refused: bool,
+    },
 }
 
 impl Arrival {
     /// Sent now, and the host has nothing against it.
     pub(crate) const LIVE: Arrival = Arrival::Live { refused: false };
+
+    fn is_backfill(self) -> bool {
+        matches!(self, Arrival::Backfill { .. })
+    }
+
+    fn is_refused(self) -> bool {
+        let (Arrival::Live { refused } | Arrival::Backfill { refused }) = self;
+        refused
+    }
 }
 
 /// What an event cites and this server does not hold.
@@ -75,6 +88,34 @@ impl OpenRoom {
         self.place(pdu, before, arrival)
     }
 
+    /// As [`ingest_with_state`](Self::ingest_with_state), where the state is a mere claim: one in which an event that
+    /// its own auth events allow would be refused is not believed. Otherwise a lie about the past could make this
+    /// server reject, for ever, an event that everybody else goes on from (TM-7).
+    pub(crate) fn ingest_with_claim(
+        &mut self,
+        pdu: &Pdu<Verified>,
+        state: &[EventId],
+        arrival: Arrival,
+    ) -> Result<Outcome> {
+        let missing = self.missing(pdu)?;
+        if missing.auth.is_empty() && !self.holds_fully(&pdu.id)? {
+            let claimed = self.told_map(state)?;
+            let node = self.unplaced(pdu)?;
+            let by_auth_events = ingest::judge_outlier(&node, self)?;
+            let by_claim = ingest::judge_backfilled(&node, &claimed, self, &self.slots)?;
+            if by_auth_events == Verdict::Accepted && by_claim != Verdict::Accepted {
+                return Ok(Outcome::Missing(missing));
+            }
+        }
+        self.ingest_with_state(pdu, state, arrival)
+    }
+
+    /// An event as the rules see it, for a question about it only.
+    pub(super) fn unplaced(&self, pdu: &Pdu<Verified>) -> Result<Node> {
+        self.events
+            .node(EventNum(u32::MAX), pdu.clone(), false, &self.slots)
+    }
+
     /// Takes an event together with the state before it, as another server told it: `state` names events that are
     /// held. Parents that are not held become backward extremities (EC-3).
     pub(crate) fn ingest_with_state(
@@ -94,7 +135,9 @@ impl OpenRoom {
             missing.prev.clear();
             return Ok(Outcome::Missing(missing));
         }
-        let before = self.told_state(state)?;
+        let told = self.told_map(state)?;
+        let current = self.record.current_state;
+        let before = self.states.derive(current, told, &mut self.writes)?;
         let outcome = self.place(pdu, before, arrival)?;
         if let Some(child) = self.events.find(&pdu.id)? {
             for missing in missing.prev {
@@ -169,7 +212,8 @@ impl OpenRoom {
         Ok(None)
     }
 
-    fn holds_fully(&self, id: &EventId) -> Result<bool> {
+    /// Whether the event `id` is held, and not as an outlier.
+    pub(super) fn holds_fully(&self, id: &EventId) -> Result<bool> {
         Ok(self.find(id)?.is_some_and(|held| !held.flags.outlier))
     }
 
@@ -194,7 +238,11 @@ impl OpenRoom {
             return Ok(num);
         }
         let num = self.record.next_event;
-        self.record.next_event = EventNum(num.0 + 1);
+        let next = num.0.checked_add(1).ok_or_else(|| {
+            let about = format!("room {} has as many events as can be numbered", self.id());
+            Error::new(Code::Store, about)
+        })?;
+        self.record.next_event = EventNum(next);
         Ok(num)
     }
 
@@ -233,7 +281,7 @@ impl OpenRoom {
     }
 
     /// A state that another server told, as far as its events are held and not rejected.
-    fn told_state(&mut self, ids: &[EventId]) -> Result<StateNum> {
+    fn told_map(&self, ids: &[EventId]) -> Result<StateMap> {
         let mut map = StateMap::new();
         for id in ids {
             let Some(held) = self.find(id)? else { continue };
@@ -241,8 +289,7 @@ impl OpenRoom {
                 map.insert(slot, held.node.num);
             }
         }
-        let current = self.record.current_state;
-        self.states.derive(current, map, &mut self.writes)
+        Ok(map)
     }
 
     /// Judges an event whose auth events are held and the state before it known, and makes it part of the room.
@@ -265,12 +312,12 @@ impl OpenRoom {
             verdict = ingest::judge_outlier(&held.node, self)?;
         }
         node.rejected = matches!(verdict, Verdict::Rejected(_));
-        let refused = arrival == Arrival::Live { refused: true };
+        let refused = arrival.is_refused();
         let flags = EventFlags {
             outlier: false,
             rejected: node.rejected,
             soft_failed: matches!(verdict, Verdict::SoftFailed(_)) || (refused && !node.rejected),
-            backfilled: arrival == Arrival::Backfill,
+            backfilled: arrival.is_backfill(),
         };
         let after = match slot {
             Some(slot) if !node.rejected => {
@@ -292,7 +339,7 @@ impl OpenRoom {
             room: self.num(),
             missing: pdu.id.clone(),
         });
-        if arrival != Arrival::Backfill && !flags.rejected && !flags.soft_failed {
+        if !arrival.is_backfill() && !flags.rejected && !flags.soft_failed {
             self.advance(&held)?;
         }
         if !flags.rejected {
@@ -308,7 +355,7 @@ impl OpenRoom {
 
     /// Makes an accepted event a forward extremity in place of those it follows (EC-1), and tells users of it.
     fn advance(&mut self, held: &Arc<Held>) -> Result<()> {
-        if held.pdu().kind != "org.matrix.dummy_event" {
+        if held.pdu().kind != DUMMY_EVENT {
             let update = Update::Event {
                 room: self.id().clone(),
                 event: held.pdu().id.clone(),

@@ -4,13 +4,22 @@ use super::{
     ingest::{Arrival, Outcome},
     open::OpenRoom,
 };
-use roomlet_room::{auth, graph, state::StateMap};
+use roomlet_room::{Levels, auth, graph, state::StateMap};
 use roomlet_store::{OutboxItem, Write};
 use roomlet_wire::{
     Code, Error, EventId, EventNum, Map, Pdu, Result, ServerName, UserId, Value, Verified, pdu::Draft,
     sign::KeyPair,
 };
 use std::collections::BTreeSet;
+
+/// Holds nothing and is shown to nobody: it exists to follow many events, so that there is one newest again (EC-6;
+/// the type is Synapse's, which hides it too).
+pub(crate) const DUMMY_EVENT: &str = "org.matrix.dummy_event";
+/// How often a server may make such events in a room, in milliseconds: if each of many servers answered those of the
+/// others, there would be no end of it.
+const MERGE_EVERY_MS: i64 = 600_000;
+/// Such events made at once, at most.
+const MERGES: usize = 5;
 
 /// An event to be made.
 #[derive(Clone, Debug, Default)]
@@ -162,6 +171,38 @@ impl OpenRoom {
                     destination,
                     item: OutboxItem::Pdu { room, event },
                 });
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether there are more forward extremities than a new event follows, and they may be merged again now.
+    pub(crate) fn is_crowded(&self, now: i64) -> bool {
+        self.record.forward.len() > graph::NEW_EVENT_PREVS
+            && now.saturating_sub(self.merged_at) >= MERGE_EVERY_MS
+    }
+
+    /// Merges forward extremities: each one more makes every new event costlier to resolve, and a peer can make any
+    /// number of them (EC-6, TM-8). Without a local user who may send, nothing happens.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub(crate) fn merge_extremities(&mut self, key: &KeyPair, now: i64) -> Result<()> {
+        if !self.is_crowded(now) {
+            return Ok(());
+        }
+        self.merged_at = now;
+        let needed = Levels::of(&self.current_view()).to_send(DUMMY_EVENT, false);
+        let Some(sender) = self.local_user_with(needed)? else {
+            return Ok(());
+        };
+        for _ in 0..MERGES {
+            if self.record.forward.len() > graph::NEW_EVENT_PREVS {
+                let dummy = Outgoing {
+                    kind: DUMMY_EVENT.into(),
+                    ..Outgoing::default()
+                };
+                self.send(&sender, dummy, key, now)?;
             }
         }
         Ok(())

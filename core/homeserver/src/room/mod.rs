@@ -13,7 +13,7 @@ mod states;
 mod task;
 
 pub(crate) use events::Held;
-pub(crate) use ingest::{Arrival, Outcome};
-pub(crate) use local::Outgoing;
+pub(crate) use ingest::{Arrival, Missing, Outcome};
+pub(crate) use local::{DUMMY_EVENT, Outgoing};
 pub(crate) use open::OpenRoom;
 pub(crate) use registry::{RoomHandle, Rooms};

@@ -29,6 +29,8 @@ pub(crate) struct OpenRoom {
     pub(super) servers: BTreeMap<ServerName, u32>,
     /// What the room's extremities resolved to before: (sorted states after them) → state.
     pub(super) resolved: BTreeMap<Vec<StateNum>, StateNum>,
+    /// When this server last merged the extremities, as far as this run knows; in milliseconds.
+    pub(super) merged_at: i64,
     pub(super) writes: Vec<Write>,
 }
 
@@ -43,6 +45,7 @@ impl OpenRoom {
             current: StateMap::new(),
             servers: store.joined_servers(num)?.into_iter().collect(),
             resolved: BTreeMap::new(),
+            merged_at: i64::MIN,
             writes: Vec::new(),
             me,
             store,
@@ -80,6 +83,7 @@ impl OpenRoom {
             current: StateMap::new(),
             servers: BTreeMap::new(),
             resolved: BTreeMap::new(),
+            merged_at: i64::MIN,
             writes,
             me,
             store,

@@ -231,9 +231,39 @@ impl OpenRoom {
         self.store.timeline(self.num(), from, direction, limit)
     }
 
-    /// The backward extremities: events that are cited and not held.
-    pub(crate) fn missing_prevs(&self) -> Result<Vec<(EventId, EventNum)>> {
-        self.store.missing_prevs(self.num())
+    /// The backward extremities between two positions, the newer one included: events that are cited and not held,
+    /// those cited by the newest events first, each once.
+    pub(crate) fn gaps(
+        &self,
+        older: Option<TimelinePos>,
+        newer: Option<TimelinePos>,
+    ) -> Result<Vec<EventId>> {
+        let mut gaps = Vec::new();
+        for (missing, child) in self.store.missing_prevs(self.num())? {
+            let pos = TimelinePos {
+                depth: self.get(child)?.pdu().depth,
+                num: child,
+            };
+            if older.is_none_or(|older| pos > older) && newer.is_none_or(|newer| pos <= newer) {
+                gaps.push((pos, missing));
+            }
+        }
+        gaps.sort_unstable_by(|a, b| b.cmp(a));
+        let mut seen = BTreeSet::new();
+        let mut gaps: Vec<EventId> = gaps.into_iter().map(|(_, id)| id).collect();
+        gaps.retain(|id| seen.insert(id.clone()));
+        Ok(gaps)
+    }
+
+    /// Those of `ids` that are not held, or as outliers only.
+    pub(crate) fn not_held(&self, ids: Vec<EventId>) -> Result<Vec<EventId>> {
+        let mut left = Vec::new();
+        for id in ids {
+            if !self.holds_fully(&id)? {
+                left.push(id);
+            }
+        }
+        Ok(left)
     }
 }
 
@@ -245,9 +275,11 @@ impl OpenRoom {
         Ok(held.is_none_or(|held| crate::acl::allows(held.pdu().content(), server)))
     }
 
-    /// How many PDUs wait for others.
-    pub(crate) fn staged_count(&self) -> Result<usize> {
-        Ok(self.store.staged(Some(self.num()))?.len())
+    /// How many PDUs wait for others, and how many of them came from `origin`.
+    pub(crate) fn staged_count(&self, origin: &ServerName) -> Result<(usize, usize)> {
+        let staged = self.store.staged(Some(self.num()))?;
+        let of_origin = staged.iter().filter(|pdu| pdu.origin == *origin).count();
+        Ok((staged.len(), of_origin))
     }
 }
 
@@ -265,9 +297,7 @@ impl OpenRoom {
 
     /// Refuses an event that the current state does not allow.
     pub(crate) fn check_allowed(&self, pdu: &Pdu<Verified>) -> Result<()> {
-        let node = self
-            .events
-            .node(EventNum(u32::MAX), pdu.clone(), false, &self.slots)?;
+        let node = self.unplaced(pdu)?;
         auth::check(&node, &self.current_view()).map_err(|denied| {
             let about = format!("{} of {} is not allowed: {denied}", pdu.kind, pdu.sender);
             Error::new(Code::Denied, about)
@@ -276,10 +306,14 @@ impl OpenRoom {
 
     /// A joined local user who may invite, the first by user id.
     pub(crate) fn local_inviter(&self) -> Result<Option<UserId>> {
+        self.local_user_with(Levels::of(&self.current_view()).to_invite())
+    }
+
+    /// A joined local user of this power, the first by user id.
+    pub(super) fn local_user_with(&self, level: i64) -> Result<Option<UserId>> {
         let levels = Levels::of(&self.current_view());
         for row in self.store.members(self.num(), Some("join"))? {
-            if row.user.server() == self.me.as_str() && levels.of_user(&row.user).reaches(levels.to_invite())
-            {
+            if row.user.server() == self.me.as_str() && levels.of_user(&row.user).reaches(level) {
                 return Ok(Some(row.user));
             }
         }

@@ -12,7 +12,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{mpsc, oneshot, watch},
     task::JoinHandle,
 };
 
@@ -41,6 +41,8 @@ pub(crate) struct Rooms {
     after_commit: Arc<dyn AfterCommit>,
     limit: usize,
     open: Mutex<Open>,
+    /// Changes when the server ends.
+    closing: watch::Sender<()>,
 }
 
 /// A room to work on.
@@ -91,6 +93,7 @@ impl Rooms {
             after_commit,
             limit: limit.max(1),
             open: Mutex::default(),
+            closing: watch::Sender::new(()),
         }
     }
 
@@ -150,7 +153,8 @@ impl Rooms {
         let id = room.id().clone();
         let (jobs, queue) = mpsc::unbounded_channel();
         let busy = Busy::default();
-        let task = tokio::spawn(task::run(room, queue, self.after_commit.clone()));
+        let closing = self.closing.subscribe();
+        let task = tokio::spawn(task::run(room, queue, closing, self.after_commit.clone()));
         open.close_idle(self.limit);
         let entry = Entry {
             jobs: jobs.clone(),
@@ -162,11 +166,13 @@ impl Rooms {
         Ok(RoomHandle { jobs, busy, id })
     }
 
-    /// Ends all tasks, once the jobs that they have are done.
+    /// Ends all tasks, once the jobs that they have are done. Does not wait for those who hold handles: what they
+    /// ask from now on fails with `Closed`.
     pub(crate) async fn close(&self) {
         let ended: Vec<JoinHandle<()>> = {
             let mut open = self.open();
             open.closed = true;
+            self.closing.send_replace(());
             std::mem::take(&mut open.rooms)
                 .into_values()
                 .map(|entry| entry.task)
@@ -218,5 +224,78 @@ impl Open {
             let id = id.clone();
             self.rooms.remove(&id);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may")]
+
+    use super::*;
+    use crate::inner::Notices;
+    use roomlet_store::{Commit, MemoryStore, RoomRecord, StateRow, Write};
+    use roomlet_wire::{EventNum, RoomNum, SlotNum, StateNum};
+
+    struct Nothing;
+
+    impl AfterCommit for Nothing {
+        fn notices(&self, _: &Commit) -> Notices {
+            Notices::default()
+        }
+        fn committed(&self, _: Notices) {}
+    }
+
+    /// A store with one room, which has no events.
+    async fn rooms() -> (Rooms, RoomId) {
+        let store = Arc::new(MemoryStore::new());
+        let (num, id) = (RoomNum(0), RoomId::parse("!r:a.test").unwrap());
+        let row = StateRow {
+            num: StateNum(0),
+            parent: None,
+            changes: Vec::new(),
+            size: 0,
+            since_checkpoint: 0,
+        };
+        let record = RoomRecord {
+            num,
+            id: id.clone(),
+            version: RoomVersion::get("10").unwrap(),
+            forward: Vec::new(),
+            current_state: StateNum(0),
+            next_event: EventNum(1),
+            next_state: StateNum(1),
+            next_slot: SlotNum(0),
+        };
+        let writes = vec![Write::State { room: num, row }, Write::Room(record)];
+        store.commit(Commit { writes }).await.unwrap();
+        let me = ServerName::parse("a.test").unwrap();
+        (Rooms::new(me, store, Arc::new(Nothing), 1), id)
+    }
+
+    #[tokio::test]
+    async fn a_job_that_panics_fails_alone_and_leaves_nothing() {
+        let (rooms, id) = rooms().await;
+        let room = rooms.get(&id).unwrap();
+        let half_done = |room: &mut OpenRoom| -> Result<()> {
+            room.intern("half", "done");
+            panic!("a bug, on purpose");
+        };
+        let (before, failed, after) = tokio::join!(
+            room.run(|_| Ok(1)),
+            room.run(half_done),
+            room.run(|room| Ok(room.slots.get("half", "done"))),
+        );
+        assert_eq!(before, Ok(1));
+        assert_eq!(failed.unwrap_err().code(), Code::Panic);
+        assert_eq!(after, Ok(None));
+    }
+
+    #[tokio::test]
+    async fn a_closed_registry_does_not_wait_for_handles() {
+        let (rooms, id) = rooms().await;
+        let room = rooms.get(&id).unwrap();
+        rooms.close().await;
+        assert_eq!(room.run(|_| Ok(())).await.unwrap_err().code(), Code::Closed);
+        assert_eq!(rooms.get(&id).err().map(|error| error.code()), Some(Code::Closed));
     }
 }

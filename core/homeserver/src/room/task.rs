@@ -4,16 +4,30 @@ use super::{open::OpenRoom, registry::Busy};
 use crate::inner::AfterCommit;
 use roomlet_store::{Commit, Store};
 use roomlet_wire::{Code, Error, EventNum, Result, RoomId, ServerName};
-use std::sync::Arc;
-use tokio::sync::{mpsc, oneshot};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// Jobs that waited at the same moment and share one commit, at most.
 const JOBS_PER_COMMIT: usize = 64;
 
+/// How the work of a job ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Ran {
+    /// Well.
+    Done,
+    /// With an error.
+    Failed,
+    /// With a panic: what is in memory of the room may be half changed.
+    Panicked,
+}
+
 /// A piece of work on a room, with somebody who waits for its result.
 pub(super) trait Job: Send {
-    /// Does the work; what it wrote is not durable yet. `false` if it failed.
-    fn run(&mut self, room: &mut OpenRoom) -> bool;
+    /// Does the work; what it wrote is not durable yet.
+    fn run(&mut self, room: &mut OpenRoom) -> Ran;
     /// Answers, after the commit.
     fn finish(self: Box<Self>, committed: Result<()>);
 }
@@ -27,11 +41,22 @@ pub(super) struct Closure<T, F> {
 }
 
 impl<T: Send, F: FnOnce(&mut OpenRoom) -> Result<T> + Send> Job for Closure<T, F> {
-    fn run(&mut self, room: &mut OpenRoom) -> bool {
-        let result = self.work.take().map(|work| work(room));
-        let ok = matches!(result, Some(Ok(_)));
-        self.result = result;
-        ok
+    fn run(&mut self, room: &mut OpenRoom) -> Ran {
+        let Some(work) = self.work.take() else {
+            return Ran::Failed;
+        };
+        // After a panic nobody looks at `room` again: it is read anew from the store.
+        let result = catch_unwind(AssertUnwindSafe(|| work(room)));
+        let (result, ran) = match result {
+            Ok(Ok(value)) => (Ok(value), Ran::Done),
+            Ok(Err(error)) => (Err(error), Ran::Failed),
+            Err(_) => {
+                let about = format!("the work on room {} panicked; nothing of it was kept", room.id());
+                (Err(Error::new(Code::Panic, about)), Ran::Panicked)
+            }
+        };
+        self.result = Some(result);
+        ran
     }
 
     fn finish(self: Box<Self>, committed: Result<()>) {
@@ -49,14 +74,26 @@ impl<T: Send, F: FnOnce(&mut OpenRoom) -> Result<T> + Send> Job for Closure<T, F
     }
 }
 
-/// Runs a room until its last handle is gone.
+/// Runs a room until its last handle is gone, or until `closing` changes, as the server ends: then the jobs that wait
+/// are done, and no more are taken, whoever still has a handle.
 pub(super) async fn run(
     mut room: OpenRoom,
     mut jobs: mpsc::UnboundedReceiver<Box<dyn Job>>,
+    mut closing: watch::Receiver<()>,
     after_commit: Arc<dyn AfterCommit>,
 ) {
     let (store, me, id) = (room.store.clone(), room.me.clone(), room.id().clone());
-    while let Some(job) = jobs.recv().await {
+    loop {
+        let job = tokio::select! {
+            biased;
+            job = jobs.recv() => job,
+            // An error means that the registry is gone, and with it every way to a new handle.
+            _ = closing.changed(), if !jobs.is_closed() => {
+                jobs.close();
+                continue;
+            }
+        };
+        let Some(job) = job else { return };
         let (batch, broken) = run_batch(&mut room, job, &mut jobs);
         let commit = Commit {
             writes: room.take_writes(),
@@ -89,8 +126,8 @@ pub(super) async fn run(
     }
 }
 
-/// Runs the jobs that wait now, up to one that fails after it has written: its changes are in memory, so
-/// the room has to be read anew (`true`).
+/// Runs the jobs that wait now, up to one that fails after it has written, or panics: its changes are in memory,
+/// so the room has to be read anew (`true`).
 fn run_batch(
     room: &mut OpenRoom,
     first: Box<dyn Job>,
@@ -100,9 +137,10 @@ fn run_batch(
     let mut next = Some(first);
     while let Some(mut job) = next.take() {
         let (written, record) = (room.writes.len(), room.record.clone());
-        let ok = job.run(room);
+        let ran = job.run(room);
         batch.push(job);
-        if !ok && (room.writes.len() > written || record.next_event == EventNum(0)) {
+        let has_changed = room.writes.len() > written || record.next_event == EventNum(0);
+        if ran == Ran::Panicked || (ran == Ran::Failed && has_changed) {
             room.writes.truncate(written);
             room.record = record;
             return (batch, true);

@@ -152,3 +152,26 @@ async fn a_second_user_of_a_server_in_the_room_is_invited_and_joins_without_a_ha
     world.quiet().await;
     assert_eq!(membership(&a.hs, &alice, &room, &erin).await, "join");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_no_event_is_left_out_of_a_preview() {
+    let (world, _a, b, _, bob) = strangers().await;
+    let peer = world.peer("peer.test");
+    let owner = peer.user("owner");
+    let room = peer.create_room(&owner, "10", "invite");
+    let (id, mut body) = peer.invite(&room, &owner, &bob);
+    let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
+    let entry = |content: &str| {
+        format!(r#"{{"content":{content},"sender":"@x:y","state_key":"","type":"m.room.name"}}"#)
+    };
+    let (good, float) = (entry(r#"{"name":"Tea"}"#), entry(r#"{"x":1.5}"#));
+    let deep = entry(&format!(r#"{{"x":{deep}}}"#));
+    let entries = format!(r#"{{"x":[7,null,{{"type":"m.room.name"}},{float},{deep},{good}]}}"#);
+    body.insert(
+        "invite_room_state".into(),
+        roomlet_world::object(&entries)["x"].clone(),
+    );
+    assert_eq!(peer.send_invite(&b.hs, &room, &id, body).await.status, 200);
+    let preview = b.hs.invite_preview(&bob, &room.id).await.unwrap();
+    assert_eq!(preview, format!("[{good}]"));
+}

@@ -128,20 +128,6 @@ async fn more_rooms_than_are_held_in_memory_work_all_the_same() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn two_joins_of_one_room_at_once_are_one_too_many() {
-    let (world, a, b, alice, bob) = strangers().await;
-    let erin = b.account("erin").await;
-    let room = public_room(&a, &alice, "10").await;
-    let via = [a.name.clone()];
-    let (first, second) = tokio::join!(b.hs.join(&bob, &room, &via), b.hs.join(&erin, &room, &via));
-    first.unwrap();
-    assert_eq!(code(second), Code::Busy);
-    b.hs.join(&erin, &room, &via).await.unwrap();
-    world.quiet().await;
-    assert_eq!(a.hs.members(&alice, &room, Some("join")).await.unwrap().len(), 3);
-}
-
-#[tokio::test(start_paused = true)]
 async fn what_is_sent_while_a_server_joins_is_not_lost() {
     let (world, a, b, alice, bob) = strangers().await;
     let room = public_room(&a, &alice, "10").await;

@@ -1,0 +1,116 @@
+//! What strangers make a server keep is bounded.
+
+use crate::common::{bodies, code, history, public_room, strangers, with_peer};
+use roomlet_homeserver::Code;
+use roomlet_store::Store;
+use roomlet_wire::Value;
+use roomlet_world::object;
+use std::time::Duration;
+
+#[tokio::test(start_paused = true)]
+async fn replies_to_transactions_are_forgotten_after_a_day() {
+    let test = with_peer("10").await;
+    test.peer.send(&test.a.hs, "first", &[]).await;
+    tokio::time::sleep(Duration::from_secs(23 * 3_600)).await;
+    test.peer.send(&test.a.hs, "second", &[]).await;
+    let reply = |id: &str| test.a.store.txn_reply(&test.peer.name, id).unwrap();
+    assert!(reply("first").is_some());
+    tokio::time::sleep(Duration::from_secs(2 * 3_600)).await;
+    test.peer.send(&test.a.hs, "third", &[]).await;
+    assert_eq!(reply("first"), None);
+    assert!(reply("second").is_some() && reply("third").is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_huge_preview_little_is_kept() {
+    let test = with_peer("10").await;
+    let bob = test.a.account("bob").await;
+    let room = test.peer.create_room(&test.mallory, "10", "invite");
+    let (id, mut body) = test.peer.invite(&room, &test.mallory, &bob);
+    let long = "x".repeat(10_000);
+    let state = (0..100).map(|n| {
+        object(&format!(
+            r#"{{"type":"t","state_key":"{n}","sender":"{}","content":{{"x":"{long}"}}}}"#,
+            test.mallory
+        ))
+    });
+    body.insert(
+        "invite_room_state".into(),
+        Value::Array(state.map(Value::Object).collect()),
+    );
+    let reply = test.peer.send_invite(&test.a.hs, &room, &id, body).await;
+    assert_eq!(reply.status, 200);
+    let preview = test.a.hs.invite_preview(&bob, &room.id).await.unwrap();
+    assert_eq!(preview.matches(r#""state_key""#).count(), 6);
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_users_who_join_a_room_at_once_both_get_in_by_one_handshake() {
+    let (world, a, b, alice, bob) = strangers().await;
+    let carol = b.account("carol").await;
+    let room = public_room(&a, &alice, "10").await;
+    let via = [a.name.clone()];
+    let (first, second) = tokio::join!(b.hs.join(&bob, &room, &via), b.hs.join(&carol, &room, &via));
+    assert_ne!(first.unwrap(), second.unwrap());
+    let handshakes = world.network.requests(&b.name, &a.name);
+    let handshakes = handshakes
+        .iter()
+        .filter(|request| request.target.contains("/send_join/"));
+    assert_eq!(handshakes.count(), 1);
+    let members = b.hs.members(&carol, &room, Some("join")).await.unwrap();
+    assert_eq!(members.len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_forks_are_merged_by_events_that_nobody_sees_and_not_too_often() {
+    let test = with_peer("10").await;
+    test.world.quiet().await;
+    let flood = |first: u32| -> Vec<roomlet_wire::Map> {
+        let forks = (first..first + 30).map(|n| format!(r#"{{"body":"{n}"}}"#));
+        forks
+            .map(|content| {
+                test.peer
+                    .event(&test.room, &test.mallory, "test.message", None, &content)
+            })
+            .collect()
+    };
+    let dummies = || {
+        let received = test.peer.received();
+        let kind = Value::from("org.matrix.dummy_event");
+        received.iter().filter(|event| event["type"] == kind).count()
+    };
+    test.peer.send(&test.a.hs, "1", &flood(0)).await;
+    assert_eq!(test.a.record(&test.room.id).forward.len(), 3);
+    test.peer.send(&test.a.hs, "2", &flood(30)).await;
+    assert_eq!(test.a.record(&test.room.id).forward.len(), 33);
+    test.world.quiet().await;
+    assert_eq!(dummies(), 3);
+    assert_eq!(bodies(&test.a.hs, &test.alice, &test.room.id).await.len(), 60);
+    let shown = history(&test.a.hs, &test.alice, &test.room.id).await;
+    assert!(shown.iter().all(|event| event.kind != "org.matrix.dummy_event"));
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    test.peer.send(&test.a.hs, "3", &flood(60)[..1]).await;
+    test.world.quiet().await;
+    assert_eq!(dummies(), 6);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_has_a_command_of_its_own_is_not_sent_as_a_plain_event() {
+    let (_world, a, _b, alice, bob) = strangers().await;
+    let room = public_room(&a, &alice, "11").await;
+    let create = history(&a.hs, &alice, &room).await.remove(0).event_id;
+    let redaction = format!(r#"{{"redacts":"{create}"}}"#);
+    let sent =
+        a.hs.send(&alice, &room, "m.room.redaction", &redaction, None)
+            .await;
+    assert_eq!(code(sent), Code::BadParam);
+    let invite = r#"{"membership":"invite"}"#;
+    let sent =
+        a.hs.set_state(&alice, &room, "m.room.member", &bob, invite, None)
+            .await;
+    assert_eq!(code(sent), Code::BadParam);
+    let sent =
+        a.hs.set_state(&alice, &room, "m.room.power_levels", "x", "{}", None)
+            .await;
+    assert_eq!(code(sent), Code::BadParam);
+}

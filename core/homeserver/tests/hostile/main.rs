@@ -1,0 +1,10 @@
+//! What other servers cannot do to a homeserver, a fact a test.
+#![allow(clippy::unwrap_used, reason = "a test may")]
+
+#[path = "../facts/common.rs"]
+#[allow(dead_code, reason = "shared with other tests")]
+mod common;
+mod history;
+mod lies;
+mod limits;
+mod waiting;

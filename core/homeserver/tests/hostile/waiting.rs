@@ -1,0 +1,157 @@
+//! Events that wait for others: nobody can make the rest wait with them.
+
+use crate::common::{WithPeer, bodies, public_room, with_peer};
+use async_trait::async_trait;
+use roomlet_homeserver::{AllowAll, Limits, Request, Response};
+use roomlet_store::Store;
+use roomlet_wire::{Map, Value};
+use roomlet_world::{Endpoint, World, encode, list};
+use std::{sync::Arc, time::Duration};
+
+/// A message after an event that does not exist; the peer does not build on it.
+fn orphan(test: &WithPeer, n: u32) -> Map {
+    let content = roomlet_world::object(&format!(r#"{{"body":"orphan {n}"}}"#));
+    let mut event = test
+        .room
+        .draft(&test.mallory, "test.message", None, content, test.peer.now_ms());
+    event.insert("prev_events".into(), list([format!("${n:0>43}")]));
+    test.peer.signed(event, test.room.version)
+}
+
+fn serve_missing(test: &WithPeer, event: &Map) {
+    let events = Value::Array(vec![event.clone().into()]);
+    test.peer.answer_with(
+        "/_matrix/federation/v1/get_missing_events/",
+        Map::from([("events".to_owned(), events)]),
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gap_that_nobody_fills_does_not_hold_up_the_next_one() {
+    let mut test = with_peer("10").await;
+    test.peer.send(&test.a.hs, "1", &[orphan(&test, 1)]).await;
+    test.world.quiet().await;
+    let [one, two] = ["one", "two"].map(|body| test.peer.say(&mut test.room, &test.mallory, body));
+    serve_missing(&test, &one);
+    test.peer.send(&test.a.hs, "2", &[two]).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(
+        bodies(&test.a.hs, &test.alice, &test.room.id).await,
+        ["one", "two"]
+    );
+    assert_eq!(test.a.store.staged(None).unwrap().len(), 1, "the orphan");
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_that_can_be_taken_do_not_keep_alive_those_that_cannot() {
+    let mut test = with_peer("10").await;
+    test.peer.send(&test.a.hs, "orphan", &[orphan(&test, 1)]).await;
+    for n in 0..60 {
+        let [one, two] = ["one", "two"].map(|body| test.peer.say(&mut test.room, &test.mallory, body));
+        serve_missing(&test, &one);
+        test.peer.send(&test.a.hs, &n.to_string(), &[two]).await;
+        tokio::time::sleep(Duration::from_secs(60)).await;
+    }
+    assert!(test.a.store.staged(None).unwrap().is_empty());
+    assert_eq!(bodies(&test.a.hs, &test.alice, &test.room.id).await.len(), 120);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wake_tries_at_once_what_waits() {
+    let mut test = with_peer("10").await;
+    let [one, two] = ["one", "two"].map(|body| test.peer.say(&mut test.room, &test.mallory, body));
+    test.peer.send(&test.a.hs, "t", &[two]).await;
+    tokio::time::sleep(Duration::from_secs(300)).await;
+    serve_missing(&test, &one);
+    test.a.hs.wake();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(
+        bodies(&test.a.hs, &test.alice, &test.room.id).await,
+        ["one", "two"]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_waits_for_a_room_that_everybody_left() {
+    let test = with_peer("10").await;
+    test.peer.send(&test.a.hs, "t", &[orphan(&test, 1)]).await;
+    test.world.quiet().await;
+    test.a.hs.leave(&test.alice, &test.room.id, None).await.unwrap();
+    assert_eq!(test.a.store.staged(None).unwrap().len(), 1);
+    tokio::time::sleep(Duration::from_secs(300)).await;
+    assert!(test.a.store.staged(None).unwrap().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_server_gets_half_of_the_places_to_wait_in() {
+    let world = World::new();
+    let limits = Limits {
+        staged_per_room: 4,
+        ..Limits::default()
+    };
+    let a = world.server_with("a.test", limits, Arc::new(AllowAll)).await;
+    let alice = a.account("alice").await;
+    let id = public_room(&a, &alice, "10").await;
+    let peer = world.peer("peer.test");
+    let mallory = peer.user("mallory");
+    let room = peer.join(&a.hs, &id, &mallory).await;
+    let test = WithPeer {
+        world,
+        a,
+        alice,
+        peer,
+        mallory,
+        room,
+    };
+    let orphans: Vec<Map> = (0..3).map(|n| orphan(&test, n)).collect();
+    let results = test.peer.send(&test.a.hs, "t", &orphans).await;
+    let errors: Vec<&str> = orphans
+        .iter()
+        .filter_map(|event| results[test.room.id_of(event).as_str()].get("error")?.as_str())
+        .collect();
+    let expected = format!("2 events of room {id} wait for missing ones already, 2 of them from peer.test");
+    assert_eq!(errors, [expected]);
+    assert_eq!(test.a.store.staged(None).unwrap().len(), 2);
+}
+
+/// Takes every request and answers none.
+struct Silent;
+
+#[async_trait]
+impl Endpoint for Silent {
+    async fn serve(&self, _: Request) -> Response {
+        std::future::pending().await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn closing_does_not_wait_for_a_server_that_does_not_answer() {
+    let test = with_peer("10").await;
+    let silent = test.world.peer("silent.test");
+    silent.join(&test.a.hs, &test.room.id, &silent.user("s")).await;
+    test.world.quiet().await;
+    test.world.network.plug(&silent.name, Arc::new(Silent));
+    // A leave on top of an event that does not exist: a.test asks the servers of the room for it.
+    let content = roomlet_world::object(r#"{"membership":"leave"}"#);
+    let mut leave = test.room.draft(
+        &test.mallory,
+        "m.room.member",
+        Some(&test.mallory),
+        content,
+        test.peer.now_ms(),
+    );
+    leave.insert("prev_events".into(), list([format!("${:0>43}", 1)]));
+    let leave = test.peer.signed(leave, test.room.version);
+    let target = format!(
+        "/_matrix/federation/v2/send_leave/{}/{}",
+        encode(&test.room.id),
+        encode(&test.room.id_of(&leave))
+    );
+    let (peer, hs) = (test.peer.clone(), test.a.hs.clone());
+    let request = tokio::spawn(async move { peer.ask(&hs, "PUT", &target, Some(leave)).await });
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert!(!request.is_finished());
+    let closed = tokio::time::timeout(Duration::from_secs(1), test.a.hs.close()).await;
+    assert_eq!(closed, Ok(()));
+    assert_eq!(request.await.unwrap().status, 503);
+}
