@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result, ensure};
 use std::{
     env, fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 /// C: the tests as they are and under valgrind, then with AddressSanitizer.
@@ -60,47 +61,112 @@ pub(crate) fn prepare_python(context: &Context) -> Result<()> {
     run(build.current_dir(&context.root))
 }
 
-/// Kotlin: JUnit over `bindings/kotlin`, compiled together with the generated part.
+/// Kotlin: JUnit over `bindings/kotlin`.
 pub(crate) fn kotlin(context: &Context) -> Result<()> {
     setup::run(context)?;
-    let work = fresh(&context.target.join("kotlin"))?;
-    let generated = work.join("generated");
-    hosts::generate_bindings(context, "kotlin", &generated)?;
-    let classes = work.join("classes");
-    let jars = class_path(&files(&context.kotlin_jars(), "jar")?)?;
-    let mut compile = command("java", ["-Xmx3g", "-cp"]);
-    compile
-        .arg(&jars)
-        .arg("org.jetbrains.kotlin.cli.jvm.K2JVMCompiler");
-    compile
-        .args(["-no-stdlib", "-no-reflect", "-jvm-target", "17", "-nowarn", "-cp"])
-        .arg(&jars);
-    compile
-        .arg("-d")
-        .arg(&classes)
-        .arg(context.root.join("bindings/kotlin/src"))
-        .arg(&generated);
-    run(&mut compile)?;
-    let mut junit = command("java", ["-Xmx512m", "-cp"]);
-    junit.arg(&jars);
-    junit.arg(format!("-Djna.library.path={}", context.library_dir().display()));
+    let mut kotlin = Kotlin::package(context)?;
+    let source = context.root.join("bindings/kotlin");
+    // The tests see what is internal to the package.
+    let friend = format!("-Xfriend-paths={}", kotlin.work.join(MAIN).display());
+    let sources = [source.join("src/test"), source.join("examples")];
+    let tests = kotlin.compile("test", &["-Werror", &friend], &sources)?;
+    let mut junit = kotlin.java()?;
     junit.args([
         "org.junit.platform.console.ConsoleLauncher",
         "execute",
         "--disable-banner",
-        "--include-classname=.*",
-        "--class-path",
+        "--disable-ansi-colors",
+        "--fail-if-no-tests",
+        "--scan-class-path",
     ]);
-    junit
-        .arg(&classes)
-        .arg("--scan-class-path")
-        .arg("--fail-if-no-tests");
+    junit.arg(tests);
     run(&mut junit)
 }
 
-/// Swift: `swift test` over a copy of `bindings/swift` with the generated part and the library.
+/// Compiles a Kotlin program of one file against the package; the command runs it.
+pub(crate) fn kotlin_program(context: &Context, file: &str, main_class: &str) -> Result<Command> {
+    let mut kotlin = Kotlin::package(context)?;
+    kotlin.compile("program", &["-Werror"], &[context.root.join(file)])?;
+    let mut program = kotlin.java()?;
+    program.arg(main_class);
+    Ok(program)
+}
+
+/// The part of a Kotlin build that is the package itself.
+const MAIN: &str = "main";
+
+/// A Kotlin build: parts, each of which sees those before it.
+struct Kotlin {
+    jars: PathBuf,
+    library: PathBuf,
+    work: PathBuf,
+    parts: Vec<PathBuf>,
+}
+
+impl Kotlin {
+    /// Compiles the package. The generated part comes first, alone: its warnings are not ours to cure.
+    fn package(context: &Context) -> Result<Self> {
+        let work = fresh(&context.target.join("kotlin"))?;
+        let generated = work.join("generated");
+        hosts::generate_bindings(context, "kotlin", &generated)?;
+        let mut kotlin = Self {
+            jars: context.kotlin_jars(),
+            library: context.library_dir(),
+            work,
+            parts: Vec::new(),
+        };
+        kotlin.compile("ffi", &["-nowarn"], &[generated])?;
+        let strict = ["-Werror", "-Xexplicit-api=strict"];
+        kotlin.compile(MAIN, &strict, &[context.root.join("bindings/kotlin/src/main")])?;
+        Ok(kotlin)
+    }
+
+    /// Compiles one more part and returns the folder of its classes.
+    fn compile(&mut self, part: &str, options: &[&str], sources: &[PathBuf]) -> Result<PathBuf> {
+        let classes = self.work.join(part);
+        let mut class_path = files(&self.jars, "jar")?;
+        class_path.extend(self.parts.iter().cloned());
+        // In a file, as the compiler takes no pattern and the command would fill the screen.
+        let arguments = self.work.join(format!("{part}.arguments"));
+        fs::write(&arguments, format!("-cp \"{}\"", joined(&class_path)?))?;
+        let mut compiler = command("java", ["-Xmx3g", "-cp"]);
+        compiler
+            .arg(self.jars.join("*"))
+            .arg("org.jetbrains.kotlin.cli.jvm.K2JVMCompiler");
+        compiler.args(["-no-stdlib", "-no-reflect", "-jvm-target", "17"]);
+        compiler.arg(format!("@{}", arguments.display())).args(options);
+        run(compiler.arg("-d").arg(&classes).args(sources))?;
+        self.parts.push(classes.clone());
+        Ok(classes)
+    }
+
+    /// Java with all parts on its class path; the name of a class is to follow.
+    fn java(&self) -> Result<Command> {
+        let mut class_path = vec![self.jars.join("*")];
+        class_path.extend(self.parts.iter().cloned());
+        let mut java = command("java", ["-Xmx512m", "-cp"]);
+        java.arg(joined(&class_path)?);
+        java.arg(format!("-Djna.library.path={}", self.library.display()));
+        Ok(java)
+    }
+}
+
+/// Swift: `swift test` in the package.
 pub(crate) fn swift(context: &Context) -> Result<()> {
     setup::run(context)?;
+    let (swift, package) = swift_package(context)?;
+    run(&mut swift.command(&package, &["test"])?)
+}
+
+/// Builds an executable of the Swift package; the command runs it.
+pub(crate) fn swift_program(context: &Context, product: &str) -> Result<Command> {
+    let (swift, package) = swift_package(context)?;
+    run(&mut swift.command(&package, &["build", "--product", product])?)?;
+    swift.command(&package, &["run", "--skip-build", product])
+}
+
+/// Copies `bindings/swift` with the generated part and the library to where Swift runs; returns Swift and the folder.
+fn swift_package(context: &Context) -> Result<(Swift, String)> {
     let swift = Swift::of(context);
     let generated = fresh(&context.target.join("swift"))?;
     hosts::generate_bindings(context, "swift", &generated)?;
@@ -117,7 +183,7 @@ pub(crate) fn swift(context: &Context) -> Result<()> {
         Swift::Root(root) => (root.join("tmp/roomlet-swift"), "/tmp/roomlet-swift".to_owned()),
     };
     fs::create_dir_all(&package)?;
-    for part in ["Sources", "Tests"] {
+    for part in ["Sources", "Tests", "Examples"] {
         let part = package.join(part);
         if part.exists() {
             fs::remove_dir_all(part)?;
@@ -135,7 +201,7 @@ pub(crate) fn swift(context: &Context) -> Result<()> {
         &package.join("Sources/roomletFFI"),
     )?;
     copy(&context.library_dir().join("libroomlet.so"), &package.join("lib"))?;
-    run(&mut swift.command(&inside, &["test"])?)
+    Ok((swift, inside))
 }
 
 fn fresh(folder: &Path) -> Result<PathBuf> {
@@ -166,8 +232,8 @@ fn files(folder: &Path, extension: &str) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-fn class_path(jars: &[PathBuf]) -> Result<String> {
-    let joined = env::join_paths(jars)?;
+fn joined(class_path: &[PathBuf]) -> Result<String> {
+    let joined = env::join_paths(class_path)?;
     Ok(joined
         .to_str()
         .context("the cache folder's name is UTF-8")?

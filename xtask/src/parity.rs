@@ -23,8 +23,6 @@ struct Language {
     declared_in: &'static [&'static str],
     /// Files or folders, one of which has to use it.
     tested_in: &'static [&'static str],
-    /// Whether the face for all languages declares it, in Rust's spelling.
-    exported: bool,
 }
 
 const LANGUAGES: &[Language] = &[
@@ -32,31 +30,26 @@ const LANGUAGES: &[Language] = &[
         name: "C",
         declared_in: &["include/roomlet.h"],
         tested_in: &["bindings/c/tests"],
-        exported: false,
     },
     Language {
         name: "C++",
         declared_in: &["bindings/cpp/include"],
         tested_in: &["bindings/cpp/tests"],
-        exported: false,
     },
     Language {
         name: "Python",
         declared_in: &["bindings/python/src/roomlet/homeserver.py"],
         tested_in: &["bindings/python/tests"],
-        exported: false,
     },
     Language {
         name: "Kotlin",
-        declared_in: &["ffi/src/uniffi_face"],
+        declared_in: &["bindings/kotlin/src/main"],
         tested_in: &["bindings/kotlin/src/test"],
-        exported: true,
     },
     Language {
         name: "Swift",
-        declared_in: &["ffi/src/uniffi_face"],
+        declared_in: &["bindings/swift/Sources/Roomlet"],
         tested_in: &["bindings/swift/Tests"],
-        exported: true,
     },
 ];
 
@@ -79,14 +72,9 @@ pub(crate) fn run(context: &Context) -> Result<()> {
         let tested = called(context, language.tested_in)?;
         for (operation, cells) in &table {
             let name = &cells[column];
-            let declaration = if language.exported {
-                snake_case(name)
-            } else {
-                name.clone()
-            };
-            if !declared.contains(&declaration) {
+            if !declared.contains(name) {
                 wrong.push(format!(
-                    "{}: `{operation}`: `{declaration}` is not declared",
+                    "{}: `{operation}`: `{name}` is not declared",
                     language.name
                 ));
             }
@@ -198,18 +186,6 @@ fn is_word(letter: char) -> bool {
     letter.is_alphanumeric() || letter == '_'
 }
 
-/// `createRoom` is `create_room`.
-fn snake_case(name: &str) -> String {
-    let mut out = String::new();
-    for letter in name.chars() {
-        if letter.is_ascii_uppercase() {
-            out.push('_');
-        }
-        out.push(letter.to_ascii_lowercase());
-    }
-    out
-}
-
 fn read(path: &Path) -> Result<String> {
     fs::read_to_string(path).with_context(|| path.display().to_string())
 }
@@ -245,10 +221,5 @@ mod tests {
             calls(source).collect::<Vec<_>>(),
             ["rooms", "join", "roomlet_room_send", "leave"]
         );
-    }
-
-    #[test]
-    fn exported_names_are_in_snake_case() {
-        assert_eq!(snake_case("createRoom"), "create_room");
     }
 }

@@ -1,0 +1,255 @@
+package dev.roomlet
+
+import dev.roomlet.ffi.Config
+import dev.roomlet.ffi.CreateRoom
+import kotlinx.coroutines.flow.Flow
+import kotlinx.coroutines.flow.flow
+import kotlinx.coroutines.runBlocking
+
+private typealias Native = dev.roomlet.ffi.Homeserver
+
+/**
+ * A Matrix homeserver inside this program: [open] one, and [close] it, by `use {}` for example.
+ *
+ * A command returns once its result is durable here; other servers hear of it later. Cancelling a coroutine ends
+ * its wait at once, but not the command: with a transaction id (`txnId`) it can be repeated safely.
+ * Every method can be called from any thread and throws [RoomletException]; after [close] its code is [Code.CLOSED].
+ */
+public class Homeserver private constructor(private val native: Native) : AutoCloseable {
+    /** The server's name, the domain of its users. */
+    public val serverName: String
+        get() = translated { native.serverName() }
+
+    /**
+     * Stops all work, closes the store and lets go of the transport, policy and logger. Calls that wait throw
+     * [Code.CLOSED], flows of [updates] end; closing again has no effect. Blocks the thread until all is quiet, but for
+     * no answer of another server; [shutdown] suspends instead.
+     */
+    override fun close(): Unit = runBlocking { shutdown() }
+
+    /** As [close], without blocking the thread. */
+    public suspend fun shutdown(): Unit = translated { native.shutdown() }
+
+    /**
+     * Answers a federation request that came from another server, whose HTTP response it becomes. What is wrong with
+     * the request is in the response; only a destination that is no server name throws [Code.BAD_ID].
+     */
+    public suspend fun handleRequest(request: Request): Response = translated { native.handleRequest(request) }
+
+    /** The network is back, or the app woke up: deliveries that wait after a failure are tried at once. */
+    public fun wake(): Unit = translated { native.wake() }
+
+    /** Makes an account and gives its user id, `@localpart:server_name`. Throws [Code.BAD_ID], [Code.EXISTS]. */
+    public suspend fun createAccount(localpart: String): String = translated { native.createAccount(localpart) }
+
+    /** The ids of the accounts, in order. */
+    public suspend fun accounts(): List<String> = translated { native.accounts() }
+
+    /**
+     * Makes a room and gives its id. The users in [invite] are invited before it returns; an invite that is refused
+     * fails alone. Throws [Code.UNKNOWN_USER], [Code.UNKNOWN_ROOM_VERSION].
+     *
+     * @param version the room version; without one [Limits.defaultRoomVersion]
+     * @param type the type in the room's create event, as `m.space`
+     * @param isDirect marks the invites as to a direct chat
+     */
+    public suspend fun createRoom(
+        userId: String,
+        preset: Preset = Preset.PRIVATE,
+        version: String? = null,
+        name: String? = null,
+        topic: String? = null,
+        type: String? = null,
+        invite: List<String> = emptyList(),
+        isDirect: Boolean = false,
+    ): String = translated {
+        native.createRoom(userId, CreateRoom(preset, version, name, topic, type, invite, isDirect))
+    }
+
+    /**
+     * Invites [target] and gives the id of the event. Throws [Code.NOT_JOINED], [Code.DENIED]; [Code.UNREACHABLE] or
+     * [Code.REMOTE] where the server of [target] could not be asked or refused.
+     */
+    public suspend fun invite(userId: String, roomId: String, target: String, reason: String? = null): String =
+        translated { native.invite(userId, roomId, target, reason) }
+
+    /**
+     * Joins and gives the id of the event; through one of the servers [via] if this server is not in the room (the
+     * server that sent an invite is asked too). Throws [Code.DENIED], [Code.UNKNOWN_ROOM], [Code.UNREACHABLE] or
+     * [Code.REMOTE].
+     */
+    public suspend fun join(userId: String, roomId: String, via: List<String> = emptyList()): String =
+        translated { native.join(userId, roomId, via) }
+
+    /**
+     * Leaves, rejects an invite or retracts a knock, and gives the id of the event; null where the room's servers could
+     * not be reached and the invite was only dropped here. Throws [Code.NOT_JOINED].
+     */
+    public suspend fun leave(userId: String, roomId: String, reason: String? = null): String? =
+        translated { native.leave(userId, roomId, reason) }
+
+    /** Kicks [target] and gives the id of the event. Throws [Code.NOT_JOINED], [Code.DENIED]. */
+    public suspend fun kick(userId: String, roomId: String, target: String, reason: String? = null): String =
+        translated { native.kick(userId, roomId, target, reason) }
+
+    /** Bans [target] and gives the id of the event. Throws [Code.NOT_JOINED], [Code.DENIED]. */
+    public suspend fun ban(userId: String, roomId: String, target: String, reason: String? = null): String =
+        translated { native.ban(userId, roomId, target, reason) }
+
+    /** Lifts the ban of [target] and gives the id of the event. Throws [Code.NOT_JOINED], [Code.DENIED]. */
+    public suspend fun unban(userId: String, roomId: String, target: String, reason: String? = null): String =
+        translated { native.unban(userId, roomId, target, reason) }
+
+    /**
+     * Sends an event of type [kind] whose [content] is a JSON object, and gives its id. The same [txnId] of the same
+     * user gives the same event id, which makes a retry safe. Throws [Code.NOT_JOINED], [Code.DENIED] (the message names
+     * the rule), [Code.TOO_LARGE], [Code.BAD_JSON], [Code.NOT_CANONICAL].
+     */
+    public suspend fun send(
+        userId: String,
+        roomId: String,
+        kind: String,
+        content: String,
+        txnId: String? = null,
+    ): String = translated { native.send(userId, roomId, kind, content, txnId) }
+
+    /** Sends a text message in the form that the room's version asks for; else as [send]. */
+    public suspend fun sendMessage(userId: String, roomId: String, body: String, txnId: String? = null): String {
+        val create = stateEvent(userId, roomId, "m.room.create")
+        return if (create?.let { memberText(it.content, "room_version") } in CONTENT_BLOCK_VERSIONS) {
+            send(userId, roomId, "m.message", """{"m.text":[{"body":${quoted(body)}}]}""", txnId)
+        } else {
+            send(userId, roomId, "m.room.message", """{"body":${quoted(body)},"msgtype":"m.text"}""", txnId)
+        }
+    }
+
+    /** Sends a state event; else as [send]. */
+    public suspend fun setState(
+        userId: String,
+        roomId: String,
+        kind: String,
+        content: String,
+        stateKey: String = "",
+        txnId: String? = null,
+    ): String = translated { native.setState(userId, roomId, kind, stateKey, content, txnId) }
+
+    /** Redacts an event and gives the id of the redaction. Throws [Code.UNKNOWN_EVENT]; else as [send]. */
+    public suspend fun redact(
+        userId: String,
+        roomId: String,
+        eventId: String,
+        reason: String? = null,
+        txnId: String? = null,
+    ): String = translated { native.redact(userId, roomId, eventId, reason, txnId) }
+
+    /**
+     * A page of up to [limit] events of the timeline as the user may see it, from the token `next` of another page;
+     * without one from the newest event backward, or from the oldest forward. Backward, other servers are asked where
+     * the local history ends. Throws [Code.NOT_JOINED]; [Code.BAD_PARAM] for a token that is none.
+     */
+    public suspend fun timeline(
+        userId: String,
+        roomId: String,
+        from: String? = null,
+        direction: Direction = Direction.BACKWARD,
+        limit: Int = 50,
+    ): Page {
+        require(limit >= 0) { "limit is $limit" }
+        return translated { native.timeline(userId, roomId, from, direction, limit.toUInt()) }
+    }
+
+    /** One event. Throws [Code.NOT_JOINED], [Code.UNKNOWN_EVENT]. */
+    public suspend fun event(userId: String, roomId: String, eventId: String): RoomEvent =
+        translated { native.event(userId, roomId, eventId) }
+
+    /**
+     * The current state (what it was at the end, for a user who left), by type and state key. Throws [Code.NOT_JOINED].
+     */
+    public suspend fun state(userId: String, roomId: String): List<RoomEvent> =
+        translated { native.state(userId, roomId) }
+
+    /** One event of the current state; null if there is no such state. Throws [Code.NOT_JOINED]. */
+    public suspend fun stateEvent(userId: String, roomId: String, kind: String, stateKey: String = ""): RoomEvent? =
+        translated { native.stateEvent(userId, roomId, kind, stateKey) }
+
+    /** The members, all or with one [membership], by user id. Throws [Code.NOT_JOINED]. */
+    public suspend fun members(userId: String, roomId: String, membership: String? = null): List<Member> =
+        translated { native.members(userId, roomId, membership) }
+
+    /** The user's rooms and invites, by room id. Throws [Code.UNKNOWN_USER]. */
+    public suspend fun rooms(userId: String): List<RoomSummary> = translated { native.rooms(userId) }
+
+    /**
+     * The stripped state that came with a pending invite, as a JSON array: what the inviting server says, verified by
+     * nobody. Throws [Code.NOT_FOUND] without an invite.
+     */
+    public suspend fun invitePreview(userId: String, roomId: String): String =
+        translated { native.invitePreview(userId, roomId) }
+
+    /**
+     * Every update after position [since] (0: from the beginning), as it comes; ends when the homeserver closes. Store
+     * the `pos` of what you have handled: after a crash, resume there. Each collector reads for itself.
+     */
+    public fun updates(since: Long = 0): Flow<Update> = flow {
+        var handled = since
+        while (true) {
+            for (update in nextUpdates(handled) ?: break) {
+                emit(update)
+                handled = update.pos
+            }
+        }
+    }
+
+    /** Waits for updates after position [since]; null once the homeserver is closed. */
+    private suspend fun nextUpdates(since: Long): List<Update>? =
+        try {
+            translated { native.updates(position(since), BATCH) }.map(::updateOf)
+        } catch (error: RoomletException) {
+            if (error.code == Code.CLOSED) null else throw error
+        }
+
+    /** The position of the newest update. */
+    public suspend fun lastUpdate(): Long = translated { native.lastUpdate() }.toLong()
+
+    /** Forgets the updates up to and with position [upTo], which every reader has handled. */
+    public suspend fun trimUpdates(upTo: Long): Unit = translated { native.trimUpdates(position(upTo)) }
+
+    public companion object {
+        /** Updates asked for at once. */
+        private const val BATCH: UInt = 100u
+
+        /** A position as the library takes it; a negative one would be the greatest of all. */
+        private fun position(pos: Long): ULong {
+            require(pos >= 0) { "position $pos is negative" }
+            return pos.toULong()
+        }
+
+        /** Room versions whose messages are made of content blocks; `m.room.message` is banned there. */
+        private val CONTENT_BLOCK_VERSIONS = setOf("I.1", "org.matrix.msc1767.10")
+
+        /**
+         * Opens a homeserver: its store, with a new signing key on first use, and what was under way is resumed.
+         *
+         * Throws [Code.BAD_ID] for a name that is none, [Code.BAD_PARAM] for the store of another server;
+         * [Code.STORE_LOCKED], [Code.STORE_DAMAGED], [Code.STORE_NEWER], [Code.STORE_FULL].
+         *
+         * @param serverName the domain of its users; it cannot change once the store was made
+         * @param path the SQLite file, made if it is not there; without one nothing survives the process
+         * @param policy what the host decides; without one nothing is refused
+         * @param logger takes log lines, on roomlet's threads, and returns soon
+         */
+        public suspend fun open(
+            serverName: String,
+            path: String? = null,
+            transport: Transport,
+            policy: Policy? = null,
+            logger: ((LogLevel, String) -> Unit)? = null,
+            limits: Limits = Limits(),
+        ): Homeserver = translated {
+            val config = Config(serverName, path, limits)
+            Homeserver(
+                Native.open(config, HostTransport(transport), policy?.let(::HostPolicyAdapter), logger?.let(::HostLogger)),
+            )
+        }
+    }
+}

@@ -1,0 +1,227 @@
+import Foundation
+import RoomletGenerated
+
+extension Homeserver {
+    /// Makes a room and gives its id; an invite that is refused fails alone.
+    ///
+    /// - Parameters:
+    ///   - version: The room version; without one `Limits.defaultRoomVersion`.
+    ///   - type: The type in the room's create event, as `m.space`.
+    ///   - invite: Users who are invited before it returns.
+    ///   - isDirect: Marks these invites as to a direct chat.
+    /// - Throws: ``Code/unknownUser``, ``Code/unknownRoomVersion``.
+    public func createRoom(
+        _ userId: String,
+        preset: Preset = .private,
+        version: String? = nil,
+        name: String? = nil,
+        topic: String? = nil,
+        type: String? = nil,
+        invite: [String] = [],
+        isDirect: Bool = false
+    ) async throws -> String {
+        let options = CreateRoom(
+            preset: preset, version: version, name: name, topic: topic, roomType: type, invite: invite, isDirect: isDirect)
+        return try await cancellable { try await $0.createRoom(userId: userId, options: options) }
+    }
+
+    /// Invites `target` and gives the id of the event.
+    ///
+    /// - Throws: ``Code/notJoined``, ``Code/denied``; ``Code/unreachable`` or ``Code/remote`` where the server of
+    ///   `target` could not be asked or refused.
+    @discardableResult
+    public func invite(_ userId: String, room: String, target: String, reason: String? = nil) async throws -> String {
+        try await cancellable { try await $0.invite(userId: userId, roomId: room, target: target, reason: reason) }
+    }
+
+    /// Joins and gives the id of the event; through one of the servers `via` if this server is not in the room (the
+    /// server that sent an invite is asked too).
+    ///
+    /// - Throws: ``Code/denied``, ``Code/unknownRoom``, ``Code/unreachable``, ``Code/remote``.
+    @discardableResult
+    public func join(_ userId: String, room: String, via: [String] = []) async throws -> String {
+        try await cancellable { try await $0.join(userId: userId, roomId: room, via: via) }
+    }
+
+    /// Leaves, rejects an invite or retracts a knock, and gives the id of the event; `nil` where the room's servers
+    /// could not be reached and the invite was only dropped here.
+    ///
+    /// - Throws: ``Code/notJoined``.
+    @discardableResult
+    public func leave(_ userId: String, room: String, reason: String? = nil) async throws -> String? {
+        try await cancellable { try await $0.leave(userId: userId, roomId: room, reason: reason) }
+    }
+
+    /// Kicks `target` and gives the id of the event.
+    ///
+    /// - Throws: ``Code/notJoined``, ``Code/denied``.
+    @discardableResult
+    public func kick(_ userId: String, room: String, target: String, reason: String? = nil) async throws -> String {
+        try await cancellable { try await $0.kick(userId: userId, roomId: room, target: target, reason: reason) }
+    }
+
+    /// Bans `target` and gives the id of the event.
+    ///
+    /// - Throws: ``Code/notJoined``, ``Code/denied``.
+    @discardableResult
+    public func ban(_ userId: String, room: String, target: String, reason: String? = nil) async throws -> String {
+        try await cancellable { try await $0.ban(userId: userId, roomId: room, target: target, reason: reason) }
+    }
+
+    /// Lifts the ban of `target` and gives the id of the event.
+    ///
+    /// - Throws: ``Code/notJoined``, ``Code/denied``.
+    @discardableResult
+    public func unban(_ userId: String, room: String, target: String, reason: String? = nil) async throws -> String {
+        try await cancellable { try await $0.unban(userId: userId, roomId: room, target: target, reason: reason) }
+    }
+
+    /// Sends an event of type `kind` whose `content` is a JSON object, and gives its id.
+    ///
+    /// The same `txnId` of the same user gives the same event id, which makes a retry safe.
+    ///
+    /// - Throws: ``Code/notJoined``, ``Code/denied`` (the message names the rule), ``Code/tooLarge``, ``Code/badJson``,
+    ///   ``Code/notCanonical``.
+    @discardableResult
+    public func send(
+        _ userId: String, room: String, kind: String, content: String, txnId: String? = nil
+    ) async throws -> String {
+        try await cancellable {
+            try await $0.send(userId: userId, roomId: room, kind: kind, content: content, txnId: txnId)
+        }
+    }
+
+    /// Sends a text message in the form that the room's version asks for; else as
+    /// ``send(_:room:kind:content:txnId:)``.
+    @discardableResult
+    public func sendMessage(_ userId: String, room: String, body: String, txnId: String? = nil) async throws -> String {
+        let create = try await stateEvent(userId, room: room, kind: "m.room.create")
+        let version = try create.flatMap { event in
+            try JSONDecoder().decode(CreateContent.self, from: Data(event.content.utf8)).roomVersion
+        }
+        if contentBlockVersions.contains(version ?? "") {
+            return try await send(
+                userId, room: room, kind: "m.message", content: json(BlockMessage(text: [.init(body: body)])), txnId: txnId)
+        }
+        return try await send(
+            userId, room: room, kind: "m.room.message", content: json(TextMessage(body: body)), txnId: txnId)
+    }
+
+    /// Sends a state event; else as ``send(_:room:kind:content:txnId:)``.
+    @discardableResult
+    public func setState(
+        _ userId: String, room: String, kind: String, stateKey: String = "", content: String, txnId: String? = nil
+    ) async throws -> String {
+        try await cancellable {
+            try await $0.setState(
+                userId: userId, roomId: room, kind: kind, stateKey: stateKey, content: content, txnId: txnId)
+        }
+    }
+
+    /// Redacts an event and gives the id of the redaction.
+    ///
+    /// - Throws: ``Code/unknownEvent``; else as ``send(_:room:kind:content:txnId:)``.
+    @discardableResult
+    public func redact(
+        _ userId: String, room: String, event: String, reason: String? = nil, txnId: String? = nil
+    ) async throws -> String {
+        try await cancellable {
+            try await $0.redact(userId: userId, roomId: room, eventId: event, reason: reason, txnId: txnId)
+        }
+    }
+
+    /// A page of up to `limit` events of the timeline as the user may see it, from the token `next` of another page;
+    /// without one from the newest event backward, or from the oldest forward. Backward, other servers are asked where
+    /// the local history ends.
+    ///
+    /// - Throws: ``Code/notJoined``; ``Code/badParam`` for a token that is none.
+    public func timeline(
+        _ userId: String, room: String, from: String? = nil, direction: Direction = .backward, limit: UInt32 = 50
+    ) async throws -> Page {
+        try await cancellable {
+            try await $0.timeline(userId: userId, roomId: room, fromToken: from, direction: direction, limit: limit)
+        }
+    }
+
+    /// One event.
+    ///
+    /// - Throws: ``Code/notJoined``, ``Code/unknownEvent``.
+    public func event(_ userId: String, room: String, event: String) async throws -> RoomEvent {
+        try await cancellable { try await $0.event(userId: userId, roomId: room, eventId: event) }
+    }
+
+    /// The current state (what it was at the end, for a user who left), by type and state key.
+    ///
+    /// - Throws: ``Code/notJoined``.
+    public func state(_ userId: String, room: String) async throws -> [RoomEvent] {
+        try await cancellable { try await $0.state(userId: userId, roomId: room) }
+    }
+
+    /// One event of the current state; `nil` if there is no such state.
+    ///
+    /// - Throws: ``Code/notJoined``.
+    public func stateEvent(
+        _ userId: String, room: String, kind: String, stateKey: String = ""
+    ) async throws -> RoomEvent? {
+        try await cancellable {
+            try await $0.stateEvent(userId: userId, roomId: room, kind: kind, stateKey: stateKey)
+        }
+    }
+
+    /// The members, all or with one `membership`, by user id.
+    ///
+    /// - Throws: ``Code/notJoined``.
+    public func members(_ userId: String, room: String, membership: String? = nil) async throws -> [Member] {
+        try await cancellable { try await $0.members(userId: userId, roomId: room, membership: membership) }
+    }
+
+    /// The user's rooms and invites, by room id.
+    ///
+    /// - Throws: ``Code/unknownUser``.
+    public func rooms(_ userId: String) async throws -> [RoomSummary] {
+        try await cancellable { try await $0.rooms(userId: userId) }
+    }
+
+    /// The stripped state that came with a pending invite, as a JSON array: what the inviting server says, verified by
+    /// nobody.
+    ///
+    /// - Throws: ``Code/notFound`` without an invite.
+    public func invitePreview(_ userId: String, room: String) async throws -> String {
+        try await cancellable { try await $0.invitePreview(userId: userId, roomId: room) }
+    }
+}
+
+/// Room versions whose messages are made of content blocks; `m.room.message` is banned there.
+private let contentBlockVersions: Set<String> = ["I.1", "org.matrix.msc1767.10"]
+
+/// What matters here of the content of `m.room.create`.
+private struct CreateContent: Decodable {
+    let roomVersion: String?
+
+    enum CodingKeys: String, CodingKey {
+        case roomVersion = "room_version"
+    }
+}
+
+/// The content of a text message made of content blocks.
+private struct BlockMessage: Encodable {
+    struct Text: Encodable {
+        let body: String
+    }
+
+    let text: [Text]
+
+    enum CodingKeys: String, CodingKey {
+        case text = "m.text"
+    }
+}
+
+/// The content of a text message of the older room versions.
+private struct TextMessage: Encodable {
+    let msgtype = "m.text"
+    let body: String
+}
+
+private func json(_ content: some Encodable) throws -> String {
+    String(decoding: try JSONEncoder().encode(content), as: UTF8.self)
+}

@@ -1,0 +1,160 @@
+import Foundation
+import Roomlet
+import RoomletGenerated
+import Testing
+
+/// One server: its updates, its errors, its end.
+@Suite(.timeLimit(.minutes(1)))
+struct HomeserverTests {
+    let wire = Wire()
+
+    @Test func updatesResumeAfterAPositionAndAreForgotten() async throws {
+        let server = try await wire.open("one.example")
+        let alice = try await server.createAccount("alice")
+        let room = try await server.createRoom(alice)
+        let before = try await server.lastUpdate()
+        let first = try await server.sendMessage(alice, room: room, body: "1")
+        let second = try await server.sendMessage(alice, room: room, body: "2")
+        let newest = try await server.lastUpdate()
+        let updates = try await server.updates(since: before, through: newest)
+        let ids = updates.map { if case .event(let event) = $0.update { event.eventId } else { "\($0)" } }
+        #expect(ids == [first, second])
+        try await server.trimUpdates(upTo: updates[0].pos)
+        #expect(try await server.updates(through: newest) == [updates[1]])
+        try await wire.closeAll()
+    }
+
+    @Test func pagesOfATimelineMeet() async throws {
+        let server = try await wire.open("one.example")
+        let alice = try await server.createAccount("alice")
+        let room = try await server.createRoom(alice)
+        for number in 0..<5 {
+            try await server.sendMessage(alice, room: room, body: "\(number)")
+        }
+        var page = try await server.timeline(alice, room: room, limit: 3)
+        var back = page.events
+        while let from = page.next {
+            page = try await server.timeline(alice, room: room, from: from, limit: 3)
+            back += page.events
+        }
+        let forward = try await server.timeline(alice, room: room, direction: .forward, limit: 100)
+        #expect(back.reversed() == forward.events)
+        try await wire.closeAll()
+    }
+
+    @Test func errorsTellCodeErrcodeAndReason() async throws {
+        let server = try await wire.open("one.example")
+        let alice = try await server.createAccount("alice")
+        let error = try #require(await failure { _ = try await server.rooms("nobody") })
+        #expect(error.code == .badId)
+        #expect(error.errcode == "M_INVALID_PARAM")
+        #expect(error.message == "user id \"nobody\": does not begin with `@`")
+        #expect(try await code { _ = try await server.createAccount("alice") } == .exists)
+        #expect(try await code { _ = try await server.rooms("@nobody:one.example") } == .unknownUser)
+        #expect(try await code { _ = try await server.createRoom(alice, version: "99") } == .unknownRoomVersion)
+        let room = try await server.createRoom(alice)
+        let sending = try await code {
+            try await server.send(alice, room: room, kind: "m.message", content: #"{"a":1.5}"#)
+        }
+        #expect(sending == .notCanonical)
+        try await wire.closeAll()
+    }
+
+    @Test func requestOfAStrangerIsAnsweredWithAnError() async throws {
+        let server = try await wire.open("one.example")
+        let request = Request(
+            destination: "one.example", method: "GET", target: "/_matrix/federation/v1/event/%24x",
+            authorization: [], body: Data())
+        let response = try await server.handleRequest(request)
+        #expect(response.status == 401)
+        #expect(String(decoding: response.body, as: UTF8.self).contains(#""errcode":"M_UNAUTHORIZED""#))
+        try await wire.closeAll()
+    }
+
+    @Test func cancelledTaskEndsItsCommandAndItsRequest() async throws {
+        let (asked, asking) = AsyncStream<String>.makeStream()
+        let (ended, ending) = AsyncStream<Bool>.makeStream()
+        let server = try await Homeserver.open("one.example") { request in
+            asking.yield(request.destination)
+            let forever = AsyncStream<Never> { _ in }
+            for await _ in forever {}
+            ending.yield(Task.isCancelled)
+            throw Unreachable("given up")
+        }
+        let alice = try await server.createAccount("alice")
+        let joining = Task { try await server.join(alice, room: "!x:two.example", via: ["two.example"]) }
+        #expect(await asked.first { _ in true } == "two.example")
+        joining.cancel()
+        await withDeadline {
+            await #expect(throws: CancellationError.self) { try await joining.value }
+            #expect(await ended.first { _ in true } == true)
+        }
+        #expect(try await server.accounts() == [alice])
+        try await server.close()
+    }
+
+    @Test func cancelledTaskNoLongerWaitsForUpdates() async throws {
+        let server = try await wire.open("one.example")
+        let newest = try await server.lastUpdate()
+        let waiting = Task { try await server.updates(since: newest).first { _ in true } }
+        waiting.cancel()
+        await withDeadline {
+            await #expect(throws: CancellationError.self) { try await waiting.value }
+        }
+        try await wire.closeAll()
+    }
+
+    struct Broken: Error {}
+
+    @Test(arguments: [
+        (Unreachable("no way") as any Error, "no way"),
+        (Broken(), "the host's transport failed: Broken()"),
+        (CancellationError(), "the host's transport failed: CancellationError()"),
+    ])
+    func transportThatFailsInAnyWayIsAnUnreachableServer(failure: any Error, reason: String) async throws {
+        let server = try await Homeserver.open("one.example") { _ in throw failure }
+        let alice = try await server.createAccount("alice")
+        let error = try #require(
+            await RoomletTests.failure { try await server.join(alice, room: "!x:two.example", via: ["two.example"]) })
+        #expect(error.code == .unreachable)
+        #expect(error.message.hasSuffix("server two.example: \(reason)"))
+        try await server.close()
+    }
+
+    @Test func closedServerEndsWhatWaitsRefusesTheRestAndClosesAgain() async throws {
+        let server = try await wire.open("one.example")
+        let newest = try await server.lastUpdate()
+        let waiting = Task { try await server.updates(since: newest).first { _ in true } }
+        try await withDeadline {
+            try await server.close()
+            #expect(try await waiting.value == nil)
+        }
+        try await server.close()
+        #expect(try await code { _ = try await server.accounts() } == .closed)
+        #expect(try await code { try server.wake() } == .closed)
+        #expect(try server.serverName == "one.example")
+    }
+
+    @Test func storeInUseOfAnotherServerOrDamagedIsRefused() async throws {
+        try await withFolder { folder in
+            let file = folder.appendingPathComponent("hs.db").path
+            let server = try await wire.open("one.example", path: file)
+            #expect(try await code { _ = try await wire.open("one.example", path: file) } == .storeLocked)
+            try await wire.close(server)
+            #expect(try await code { _ = try await wire.open("two.example", path: file) } == .badParam)
+            let noise = folder.appendingPathComponent("noise.db")
+            try Data(String(repeating: "noise", count: 1000).utf8).write(to: noise)
+            #expect(try await code { _ = try await wire.open("one.example", path: noise.path) } == .storeDamaged)
+        }
+    }
+
+    @Test func codesAreThoseOfTheLibrary() throws {
+        let listed = try errorCodes().map { "\($0.number) \($0.name.lowercased())" }
+        let here = Code.allCases.filter { $0 != .other }.map { "\($0.rawValue) \("\($0)".lowercased())" }
+        #expect(here == listed)
+    }
+
+    @Test func defaultLimitsAreThoseOfTheLibrary() throws {
+        #expect(try Limits() == defaultLimits())
+    }
+}
