@@ -99,13 +99,9 @@ pub(super) struct HostTransport(pub(super) Arc<dyn Transport>);
 #[async_trait]
 impl core::Transport for HostTransport {
     async fn send(&self, request: core::Request) -> core::Result<core::Response> {
-        let destination = request.destination.clone();
         match self.0.send(request.into()).await {
             Ok(response) => Ok(response.into()),
-            Err(error) => Err(Error::new(
-                Code::Unreachable,
-                format!("server {destination}: {error}"),
-            )),
+            Err(error) => Err(Error::new(Code::Unreachable, error.to_string())),
         }
     }
 }

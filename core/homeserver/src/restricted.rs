@@ -1,0 +1,71 @@
+//! Restricted joins: who is let in, and in whose name (FED-33).
+
+use crate::room::{OpenRoom, Outgoing};
+use roomlet_wire::{Code, Error, Result, RoomId, UserId, Value};
+
+impl OpenRoom {
+    /// Names a local user who may invite as the one who lets a user join under a restricted rule (FED-33).
+    ///
+    /// # Errors
+    /// `Forbidden` where no condition is met or nobody here may invite.
+    pub(crate) fn authorise_restricted(&mut self, user: &UserId, join: &mut Outgoing) -> Result<()> {
+        let Some(rules) = self.current_event("m.room.join_rules", "")? else {
+            return Ok(());
+        };
+        let content = rules.pdu().content();
+        let rule = content.get("join_rule").and_then(Value::as_str);
+        let restricted = match rule {
+            Some("restricted") => self.version().restricted,
+            Some("knock_restricted") => self.version().knock_restricted,
+            _ => false,
+        };
+        if !restricted || matches!(self.membership(user)?.as_str(), "join" | "invite") {
+            return Ok(());
+        }
+        let conditions = content.get("allow").and_then(Value::as_array).unwrap_or_default();
+        let rooms: Vec<RoomId> = conditions
+            .iter()
+            .filter(|condition| condition.get("type").and_then(Value::as_str) == Some("m.room_membership"))
+            .filter_map(|condition| RoomId::parse(condition.get("room_id")?.as_str()?).ok())
+            .collect();
+        let mut checkable = false;
+        let mut met = false;
+        for id in &rooms {
+            if let Some(record) = self.store().room(id)? {
+                checkable |= self
+                    .store()
+                    .joined_servers(record.num)?
+                    .iter()
+                    .any(|(server, _)| server == self.me());
+                met |= self
+                    .store()
+                    .member(record.num, user)?
+                    .is_some_and(|member| member.membership == "join");
+            }
+        }
+        if !met {
+            let about = format!(
+                "user {user} is in none of the rooms that let them join {}",
+                self.id()
+            );
+            let error = Error::new(Code::Forbidden, about);
+            return Err(if checkable {
+                error
+            } else {
+                error.with_errcode("M_UNABLE_TO_AUTHORISE_JOIN", 400)
+            });
+        }
+        match self.local_inviter()? {
+            Some(inviter) => {
+                let inviter = Value::from(inviter.as_str());
+                join.content
+                    .insert("join_authorised_via_users_server".into(), inviter);
+                Ok(())
+            }
+            None => {
+                let about = format!("no user of {} may invite to room {}", self.me(), self.id());
+                Err(Error::new(Code::Forbidden, about).with_errcode("M_UNABLE_TO_GRANT_JOIN", 400))
+            }
+        }
+    }
+}
