@@ -13,6 +13,8 @@ use std::{
 
 /// Events held in memory of one room; beyond that all are dropped and read again when needed.
 const EVENTS_IN_MEMORY: usize = 16_384;
+/// Their JSON, in bytes: events may have 64 KiB each.
+const EVENT_BYTES_IN_MEMORY: usize = 32 << 20;
 
 /// An event and what this server thinks of it.
 pub(crate) struct Held {
@@ -60,6 +62,8 @@ struct Cache {
     by_num: BTreeMap<EventNum, Arc<Held>>,
     /// `None`: not held. The room's task alone adds events, so that stays true until it [`put`](Events::put)s one.
     by_id: HashMap<EventId, Option<EventNum>>,
+    /// The JSON of the events in `by_num`, as they were put.
+    bytes: usize,
 }
 
 /// See the module. Inside the room's task there is no contention; the lock only lets readers share `&self`.
@@ -111,8 +115,9 @@ impl Events {
             );
             Error::new(Code::StoreDamaged, about)
         })?;
+        let bytes = row.json.len();
         let held = Arc::new(self.read(row, slots)?);
-        self.put(&held);
+        self.put(&held, bytes);
         Ok(held)
     }
 
@@ -152,9 +157,10 @@ impl Events {
         })
     }
 
-    /// Keeps an event in memory, in place of what was known of it.
-    pub(super) fn put(&self, held: &Arc<Held>) {
+    /// Keeps an event, whose JSON has `bytes`, in memory, in place of what was known of it.
+    pub(super) fn put(&self, held: &Arc<Held>, bytes: usize) {
         let mut cache = self.cache();
+        cache.bytes += bytes;
         cache.by_id.insert(held.pdu().id.clone(), Some(held.node.num));
         cache.by_num.insert(held.node.num, held.clone());
     }
@@ -162,7 +168,8 @@ impl Events {
     /// Drops everything beyond the limit; only after a commit.
     pub(super) fn trim(&self) {
         let mut cache = self.cache();
-        if cache.by_num.len() > EVENTS_IN_MEMORY || cache.by_id.len() > 4 * EVENTS_IN_MEMORY {
+        let large = cache.by_num.len() > EVENTS_IN_MEMORY || cache.bytes > EVENT_BYTES_IN_MEMORY;
+        if large || cache.by_id.len() > 4 * EVENTS_IN_MEMORY {
             *cache = Cache::default();
         }
     }

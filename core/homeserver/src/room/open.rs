@@ -200,11 +200,9 @@ impl OpenRoom {
     /// Keeps an event in memory and writes it with the next commit.
     pub(super) fn put(&mut self, held: Held) -> Arc<Held> {
         let held = Arc::new(held);
-        self.events.put(&held);
-        self.writes.push(Write::Event {
-            room: self.record.num,
-            row: held.to_row(),
-        });
+        let (room, row) = (self.record.num, held.to_row());
+        self.events.put(&held, row.json.len());
+        self.writes.push(Write::Event { room, row });
         held
     }
 
