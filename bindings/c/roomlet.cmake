@@ -11,7 +11,7 @@ set(ROOMLET_LIBRARY
   "${ROOMLET_LIB_DIR_ABSOLUTE}/${CMAKE_SHARED_LIBRARY_PREFIX}roomlet${CMAKE_SHARED_LIBRARY_SUFFIX}")
 
 if(NOT TARGET roomlet::roomlet)
-  add_library(roomlet::roomlet SHARED IMPORTED)
+  add_library(roomlet::roomlet SHARED IMPORTED GLOBAL)
   # Cargo gives the library no soname, so it is found by its path.
   set_target_properties(roomlet::roomlet PROPERTIES
     IMPORTED_LOCATION "${ROOMLET_LIBRARY}"

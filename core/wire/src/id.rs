@@ -235,6 +235,8 @@ fn check_key(text: &str) -> Result<(), &'static str> {
         Some((algorithm, name)) => {
             if algorithm.is_empty() {
                 Err("has no algorithm")
+            } else if algorithm.contains('\0') {
+                Err("contains NUL")
             } else if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
                 Err("the part after `:` is not 1 or more of `A-Za-z0-9_`")
             } else {

@@ -91,6 +91,15 @@ impl Homeserver {
         self.shared.close().await
     }
 
+    /// As `close`, but blocks, and none of roomlet's threads is left when it returns: for a language whose process
+    /// cannot end cleanly while another thread still tells it of a result. Not from a callback.
+    ///
+    /// # Errors
+    /// 705 `WrongThread`: called from a callback.
+    pub fn close_blocking(&self) -> Result<(), RoomletError> {
+        self.shared.close_blocking()
+    }
+
     /// The same homeserver, in a handle whose calls `operation` cancels. Where the language cancels a waiting
     /// call by itself this is not needed; Swift does not.
     ///

@@ -5,7 +5,10 @@ use super::{
     foreign::{Log, LogLevel},
     operation::Operation,
 };
-use crate::{guard, runtime::Runtime};
+use crate::{
+    guard,
+    runtime::{Runtime, refuse_inside},
+};
 use roomlet_homeserver as core;
 use roomlet_homeserver::Code;
 use std::{
@@ -160,14 +163,36 @@ impl Shared {
     /// Closes the server, then ends its runtime. On a thread of its own: it may block, and ends also when
     /// the caller no longer waits.
     pub(super) async fn close(&self) -> Result<(), RoomletError> {
-        let Some(Live { server, mut runtime }) = self.lock().take() else {
-            return Ok(());
-        };
-        let Some(runtime) = runtime.0.take() else {
+        let Some(closing) = self.closing() else {
             return Ok(());
         };
         let (done, quiet) = oneshot::channel();
-        let closing = move || {
+        thread::Builder::new()
+            .name("roomlet-close".into())
+            .spawn(move || {
+                let _ = done.send(closing());
+            })
+            .map_err(|error| RoomletError::new(Code::Busy, format!("no thread to close on: {error}")))?;
+        let closed = quiet
+            .await
+            .map_err(|_| RoomletError::new(Code::Panic, "a bug in roomlet: closing panicked"))?;
+        Ok(closed?)
+    }
+
+    /// As [`close`](Self::close), on the caller's thread.
+    pub(super) fn close_blocking(&self) -> Result<(), RoomletError> {
+        refuse_inside("close_blocking")?;
+        match self.closing() {
+            Some(closing) => Ok(closing()?),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes the server out, for nobody else to use; what is returned closes it and blocks meanwhile.
+    fn closing(&self) -> Option<impl FnOnce() -> core::Result<()> + Send + 'static> {
+        let Live { server, mut runtime } = self.lock().take()?;
+        let runtime = runtime.0.take()?;
+        Some(move || {
             // The future takes the server along, which holds the host's callbacks: they are free before the host
             // hears that it is closed.
             let closed = runtime.run(async move {
@@ -175,16 +200,8 @@ impl Shared {
                 Ok(())
             });
             runtime.stop();
-            let _ = done.send(closed);
-        };
-        thread::Builder::new()
-            .name("roomlet-close".into())
-            .spawn(closing)
-            .map_err(|error| RoomletError::new(Code::Busy, format!("no thread to close on: {error}")))?;
-        let closed = quiet
-            .await
-            .map_err(|_| RoomletError::new(Code::Panic, "a bug in roomlet: closing panicked"))?;
-        Ok(closed?)
+            closed
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Live>> {

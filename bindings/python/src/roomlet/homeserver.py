@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from collections.abc import AsyncIterator, Generator, Iterable, Mapping
@@ -73,7 +74,9 @@ class Homeserver:
 
     async def close(self) -> None:
         """Stops all work, closes the store and lets go of transport and policy. Again, it has no effect."""
-        await bridge.call(self._inner.close())
+        # On a thread of Python's, which the interpreter waits for at its end. A thread of roomlet's that still tells of
+        # the result by then would be killed in the middle, and the process with it.
+        await asyncio.to_thread(bridge.call_now, self._inner.close_blocking)
         if not self._closed:
             self._closed = True
             bridge.Loop.leave(self._loop)

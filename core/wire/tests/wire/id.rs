@@ -106,6 +106,7 @@ fn key_ids() {
         "ed25519:a-b",
         "ed25519:a:b",
         "ed25519:é",
+        "a\0:1",
     ] {
         assert_eq!(KeyId::parse(id).unwrap_err().code(), Code::BadId, "{id}");
     }
