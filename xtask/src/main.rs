@@ -4,6 +4,8 @@ mod abi;
 mod bench;
 mod context;
 mod demo;
+mod diff;
+mod fuzz;
 mod header;
 mod hosts;
 mod interop;
@@ -12,6 +14,7 @@ mod layers;
 mod licenses;
 mod parity;
 mod process;
+mod readme;
 mod rust;
 mod setup;
 mod sim;
@@ -58,6 +61,26 @@ enum Command {
         #[arg(long, default_value_t = 300)]
         seeds: u32,
     },
+    /// Compares roomlet's verdicts on generated rooms with Synapse's
+    Diff {
+        /// How many rooms
+        #[arg(long, default_value_t = 20_000)]
+        rooms: u64,
+        /// The first seed
+        #[arg(long, default_value_t = 0)]
+        from: u64,
+        /// Only these room versions
+        #[arg(long, value_delimiter = ',')]
+        versions: Vec<String>,
+    },
+    /// Feeds random bytes to the fuzz targets
+    Fuzz {
+        /// How long for each target
+        #[arg(long, default_value_t = 60)]
+        seconds: u32,
+        /// One target; all, if none is named
+        target: Option<String>,
+    },
     /// Kills busy hosts at random moments and checks that nothing acknowledged is lost
     Torture {
         /// How many times to kill
@@ -93,6 +116,8 @@ enum Command {
     Kotlin,
     /// Runs the Swift tests
     Swift,
+    /// Runs the programs of the README and compares them with its text
+    Readme,
     /// Installs what the commands need
     Setup,
 }
@@ -122,6 +147,12 @@ fn run(context: &Context, command: Command) -> anyhow::Result<()> {
         } => steps::run(context, &only, &skip),
         Command::Interop { pytest } => interop::run(context, &pytest),
         Command::Sim { seeds } => sim::run(context, seeds),
+        Command::Diff {
+            rooms,
+            from,
+            versions,
+        } => diff::run(context, rooms, from, &versions),
+        Command::Fuzz { seconds, target } => fuzz::run(context, seconds, target.as_deref()),
         Command::Torture { kills, seed } => torture::run(context, kills, seed),
         Command::Abi => abi::run(context),
         Command::Parity => parity::run(context),
@@ -134,6 +165,7 @@ fn run(context: &Context, command: Command) -> anyhow::Result<()> {
         Command::Python => languages::python(context),
         Command::Kotlin => languages::kotlin(context),
         Command::Swift => languages::swift(context),
+        Command::Readme => readme::run(context),
         Command::Setup => setup::run(context),
     }
 }

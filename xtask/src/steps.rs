@@ -1,7 +1,8 @@
 //! `test`: every step, one after the other, and what came of it.
 
 use crate::{
-    abi, context::Context, demo, interop, languages, layers, licenses, parity, rust, setup, sim, torture,
+    abi, context::Context, demo, diff, interop, languages, layers, licenses, parity, readme, rust, setup,
+    sim, torture,
 };
 use anyhow::{Context as _, Result, bail, ensure};
 use std::{
@@ -14,6 +15,8 @@ const SEEDS: u32 = 300;
 /// How many kills a test run does, and from which seed.
 const KILLS: u32 = 50;
 const TORTURE_SEED: u64 = 1;
+/// How many generated rooms a test run compares with Synapse: less than a minute.
+const DIFF_ROOMS: u64 = 480;
 
 /// One step of `test`.
 struct Step {
@@ -98,6 +101,16 @@ const OTHER_STEPS: &[Step] = &[
         name: "swift",
         about: "Swift",
         run: languages::swift,
+    },
+    Step {
+        name: "readme",
+        about: "the programs of the README",
+        run: readme::run,
+    },
+    Step {
+        name: "diff",
+        about: "generated rooms, judged as by Synapse",
+        run: |context| diff::run(context, DIFF_ROOMS, 0, &[]),
     },
     Step {
         name: "interop",

@@ -1,0 +1,41 @@
+//! The speed claims of roomlet, measured. `cargo xtask bench` runs this and collects its lines of tab-separated
+//! fields: `bench`, name, value, unit, bound.
+//!
+//! With names of benchmarks as arguments only those run: `pdu`, `sends`, `transaction`, `join`, `room_size`,
+//! `startup`.
+#![forbid(unsafe_code)]
+
+mod join;
+mod measure;
+mod pdu;
+mod remote;
+mod room_size;
+mod sends;
+mod startup;
+mod transaction;
+mod world;
+
+use std::path::Path;
+
+const BENCHMARKS: [(&str, fn()); 6] = [
+    ("pdu", pdu::run),
+    ("sends", sends::run),
+    ("transaction", transaction::run),
+    ("join", join::run),
+    ("room_size", room_size::run),
+    ("startup", startup::run),
+];
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [mode, file, room] = &arguments[..]
+        && mode == startup::CHILD
+    {
+        return startup::open_and_answer(Path::new(file), room);
+    }
+    for (name, run) in BENCHMARKS {
+        if arguments.is_empty() || arguments.iter().any(|argument| argument == name) {
+            run();
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Measuring: Criterion decides how often, and each round takes the subject and what it is compared with side by
+//! side, so that the ratio holds on a busy machine too.
+
+use criterion::{Criterion, SamplingMode};
+use std::time::{Duration, Instant};
+
+/// What is claimed of a value.
+#[derive(Clone, Copy)]
+pub(crate) enum Bound {
+    /// At most this.
+    AtMost(f64),
+    /// At least this.
+    AtLeast(f64),
+    /// Nothing: it is told.
+    Told,
+}
+
+/// One round: how long the subject took, and how long what it is compared with.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Round {
+    /// The subject.
+    pub(crate) subject: Duration,
+    /// What it is compared with.
+    pub(crate) reference: Duration,
+}
+
+impl Round {
+    /// Times the two one after the other.
+    pub(crate) fn time(reference: impl FnOnce(), subject: impl FnOnce()) -> Self {
+        let start = Instant::now();
+        reference();
+        let middle = Instant::now();
+        subject();
+        Self {
+            reference: middle - start,
+            subject: middle.elapsed(),
+        }
+    }
+}
+
+/// How long the least disturbed samples of a benchmark took, as other load on the machine only ever adds: a tenth of
+/// the samples was as fast as this or faster.
+#[derive(Clone, Copy)]
+pub(crate) struct Measured {
+    /// Seconds that a round of the subject takes.
+    pub(crate) subject: f64,
+    /// Seconds that a round of what it is compared with takes.
+    pub(crate) reference: f64,
+}
+
+impl Measured {
+    /// The subject's time as a multiple of the reference's.
+    pub(crate) fn ratio(self) -> f64 {
+        self.subject / self.reference
+    }
+}
+
+/// Prints the line that `cargo xtask bench` collects.
+pub(crate) fn report(name: &str, value: f64, unit: &str, bound: Bound) {
+    let bound = match bound {
+        Bound::AtMost(limit) => format!("<={limit}"),
+        Bound::AtLeast(limit) => format!(">={limit}"),
+        Bound::Told => "-".to_owned(),
+    };
+    println!("bench\t{name}\t{value}\t{unit}\t{bound}");
+}
+
+/// Measures `round` under `name`. A `slow` one takes milliseconds or more and is run less often.
+pub(crate) fn measure(name: &str, slow: bool, mut round: impl FnMut() -> Round) -> Measured {
+    let mut samples: Vec<(f64, Round)> = Vec::new();
+    let mut criterion = Criterion::default()
+        .sample_size(if slow { 20 } else { 100 })
+        .warm_up_time(Duration::from_secs(1))
+        .measurement_time(Duration::from_secs(4));
+    let mut group = criterion.benchmark_group("claims");
+    if slow {
+        group.sampling_mode(SamplingMode::Flat);
+    }
+    group.bench_function(name, |bencher| {
+        bencher.iter_custom(|rounds| {
+            let mut sum = Round::default();
+            for _ in 0..rounds {
+                let one = round();
+                sum.subject += one.subject;
+                sum.reference += one.reference;
+            }
+            samples.push((rounds as f64, sum));
+            sum.subject
+        });
+    });
+    group.finish();
+    let fast = |part: fn(&Round) -> Duration| {
+        tenth(
+            samples
+                .iter()
+                .map(|(rounds, sum)| part(sum).as_secs_f64() / rounds),
+        )
+    };
+    Measured {
+        subject: fast(|round| round.subject),
+        reference: fast(|round| round.reference),
+    }
+}
+
+/// The value that a tenth of `values` does not exceed.
+fn tenth(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 10).copied().unwrap_or(f64::NAN)
+}
