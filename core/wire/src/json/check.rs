@@ -12,7 +12,7 @@ use alloc::{
 };
 
 /// Checks that all numbers are integers in range (CJ-2) and that arrays and objects, `map` included, are nested at
-/// most [`limits::JSON_DEPTH`] levels: that [`parse`](super::parse) would read back what is printed.
+/// most [`limits::JSON_DEPTH`] levels: that [`parse`](fn@super::parse) would read back what is printed.
 ///
 /// # Errors
 /// [`Code::NotCanonical`] or [`Code::BadJson`] with the JSON path and the rule.
