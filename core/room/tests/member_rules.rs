@@ -8,7 +8,10 @@ use roomlet_room::{
     Denied, Power,
     auth::{self, Action},
 };
-use roomlet_wire::{ServerName, json, sign};
+use roomlet_wire::{
+    KeyId, ServerName, json,
+    sign::{self, KeyPair},
+};
 use support::{Branch, EXACT, Spec, World, key, member, message, state_event};
 
 const USERS: &str = r#"{"@creator:a":100,"@mod:a":50,"@mod2:b":50}"#;
@@ -388,6 +391,39 @@ fn a_third_party_invite_needs_a_signature_by_a_key_of_the_same_senders_offer() {
         let content = format!(r#"{{"membership":"invite","third_party_invite":{{"signed":{signed}}}}}"#);
         let invite = state_event(sender, "m.room.member", target, &content);
         assert_eq!(world.verdict(&at, invite), verdict, "{name}");
+    }
+}
+
+#[test]
+fn a_third_party_invite_is_searched_for_its_signature_only_so_far() {
+    let others = (1..40_u8).map(|seed| {
+        let id = KeyId::parse("ed25519:x").unwrap();
+        KeyPair::from_seed(id, &[seed; 32]).public().to_base64()
+    });
+    let keys: Vec<String> = others.chain([key().public().to_base64()]).collect();
+    let keys: Vec<String> = keys
+        .iter()
+        .map(|key| format!(r#"{{"public_key":"{key}"}}"#))
+        .collect();
+    let offer = format!(r#"{{"public_key":"bad","public_keys":[{}]}}"#, keys.join(","));
+    for (wrong, verdict) in [(20, "allow"), (30, "AUTH-9")] {
+        let (mut world, mut at) = room("10", "invite");
+        world.send(
+            &mut at,
+            state_event("@alice:b", "m.room.third_party_invite", "tok", &offer),
+        );
+        let before: String = (0..wrong)
+            .map(|n| format!(r#""a{n}":{{"ed25519:0":"{}"}},"#, "A".repeat(86)))
+            .collect();
+        let signed =
+            signed("@new:c", "tok").replace(r#""signatures":{"#, &format!(r#""signatures":{{{before}"#));
+        let content = format!(r#"{{"membership":"invite","third_party_invite":{{"signed":{signed}}}}}"#);
+        let invite = state_event("@alice:b", "m.room.member", "@new:c", &content);
+        assert_eq!(
+            world.verdict(&at, invite),
+            verdict,
+            "{wrong} wrong signatures before the right one"
+        );
     }
 }
 
