@@ -67,6 +67,7 @@ pub(crate) fn report(name: &str, value: f64, unit: &str, bound: Bound) {
 
 /// Measures `round` under `name`. A `slow` one takes milliseconds or more and is run less often.
 pub(crate) fn measure(name: &str, slow: bool, mut round: impl FnMut() -> Round) -> Measured {
+    // How many rounds, and what they took together: enough of them to have SQLite's checkpoints among them.
     let mut samples: Vec<(f64, Round)> = Vec::new();
     let mut criterion = Criterion::default()
         .sample_size(if slow { 20 } else { 100 })
@@ -89,22 +90,28 @@ pub(crate) fn measure(name: &str, slow: bool, mut round: impl FnMut() -> Round) 
         });
     });
     group.finish();
-    let fast = |part: fn(&Round) -> Duration| {
-        tenth(
-            samples
+    let at = |quantile: f64| {
+        let part = |part: fn(&Round) -> Duration| {
+            let seconds = samples
                 .iter()
-                .map(|(rounds, sum)| part(sum).as_secs_f64() / rounds),
-        )
+                .map(|(rounds, sum)| part(sum).as_secs_f64() / rounds);
+            at_quantile(seconds, quantile)
+        };
+        Measured {
+            subject: part(|round| round.subject),
+            reference: part(|round| round.reference),
+        }
     };
-    Measured {
-        subject: fast(|round| round.subject),
-        reference: fast(|round| round.reference),
-    }
+    let measured = at(0.1);
+    let (least, median) = (measured.ratio(), at(0.5).ratio());
+    println!("{name}: {least:.3} x the reference where least disturbed, {median:.3} x in the median sample");
+    measured
 }
 
-/// The value that a tenth of `values` does not exceed.
-fn tenth(values: impl Iterator<Item = f64>) -> f64 {
+/// The value that a share `quantile` of `values` does not exceed.
+fn at_quantile(values: impl Iterator<Item = f64>, quantile: f64) -> f64 {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
-    values.get(values.len() / 10).copied().unwrap_or(f64::NAN)
+    let index = (values.len() as f64 * quantile) as usize;
+    values.get(index).copied().unwrap_or(f64::NAN)
 }
