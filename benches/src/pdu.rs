@@ -5,7 +5,7 @@ use crate::{
     remote::Remote,
 };
 use roomlet_wire::{
-    KeyId, Parsed, Pdu, Result, ServerName, Verified, base64,
+    Parsed, Pdu, Result, Verified, base64,
     sign::{KeyRing, PublicKey},
 };
 use std::hint::black_box;
@@ -14,7 +14,7 @@ use std::hint::black_box;
 struct OneKey(PublicKey);
 
 impl KeyRing for OneKey {
-    fn key(&self, _: &ServerName, _: &KeyId, _: i64, _: bool) -> Result<PublicKey> {
+    fn key(&self, _: &str, _: &str, _: i64, _: bool) -> Result<PublicKey> {
         Ok(self.0.clone())
     }
 }

@@ -9,7 +9,8 @@ use roomlet_homeserver::{
 use roomlet_wire::{
     KeyId, Map, Pdu, Value, Verified,
     frame::XMatrix,
-    hash, json,
+    hash,
+    json::{self, RawValue},
     pdu::Draft,
     sign::{self, KeyPair, PublicKey},
 };
@@ -197,27 +198,27 @@ impl Remote {
     /// A signed request to the measured server.
     pub(crate) fn request(&self, method: &str, target: &str, content: Option<Map>) -> Request {
         let destination = ServerName::parse(LOCAL).expect("a server name");
-        let content = content.map(Value::Object);
+        let content = content.map(|content| RawValue::from(&content));
         let header = XMatrix::sign(
             &self.name,
             &self.key,
             &destination,
             method,
             target,
-            content.as_ref(),
+            content.as_ref().map(RawValue::as_raw),
         );
         Request {
             destination,
             method: method.into(),
             target: target.into(),
             authorization: vec![header],
-            body: content.map_or_else(Vec::new, |content| json::to_canonical(&content).into_bytes()),
+            body: content.map_or_else(Vec::new, |content| content.text().as_bytes().to_vec()),
         }
     }
 
     /// The request that carries `pdus` as transaction `number`.
     pub(crate) fn transaction(&self, number: u64, pdus: &[Pdu<Verified>]) -> Request {
-        let pdus = pdus.iter().map(|pdu| Value::Object(pdu.object.clone())).collect();
+        let pdus = pdus.iter().map(|pdu| Value::Object(pdu.to_map())).collect();
         let content = Map::from([
             ("origin".to_owned(), Value::from(self.name.as_str())),
             ("origin_server_ts".to_owned(), Value::Int(SystemClock.now_ms())),
@@ -266,7 +267,7 @@ impl Remote {
     fn let_in(&self, body: &[u8]) -> Result<Response> {
         let join = json::parse_object(body)?;
         let objects = |pdus: &[Pdu<Verified>]| {
-            Value::Array(pdus.iter().map(|pdu| Value::Object(pdu.object.clone())).collect())
+            Value::Array(pdus.iter().map(|pdu| Value::Object(pdu.to_map())).collect())
         };
         let reply = Map::from([
             ("origin".to_owned(), Value::from(self.name.as_str())),

@@ -2,9 +2,9 @@
 
 use crate::{env::Transport, error::ClientError};
 use roomlet_wire::{
-    Code, Error, Map, ServerName, Value,
+    Code, Error, ServerName, Value,
     frame::{Request, Response},
-    json,
+    json::{self, Numbers, Object, RawValue},
 };
 use std::time::Duration;
 
@@ -45,9 +45,29 @@ pub(crate) async fn exchange(
     Ok(response.body)
 }
 
-/// Reads the body of an answer, which must be an object. Events in it may break canonical JSON one by one (EV-25).
-pub(crate) fn read_object(server: &ServerName, body: &[u8]) -> Result<Map, ClientError> {
-    json::parse_object_lenient(body).map_err(|error| ClientError::bad_reply(server, error))
+/// The body of an answer, an object. Events in it may break canonical JSON one by one (EV-25).
+pub(crate) struct Reply(RawValue);
+
+impl Reply {
+    /// Reads it.
+    pub(crate) fn read(server: &ServerName, body: &[u8]) -> Result<Self, ClientError> {
+        let value =
+            RawValue::parse(body, Numbers::Kept).map_err(|error| ClientError::bad_reply(server, error))?;
+        match value.as_object() {
+            Some(_) => Ok(Self(value)),
+            None => {
+                let rule = format!("the JSON is {}, an object is needed", value.as_raw().kind());
+                Err(ClientError::bad_reply(server, rule))
+            }
+        }
+    }
+
+    /// The object.
+    pub(crate) fn object(&self) -> Object<'_> {
+        self.0
+            .as_object()
+            .expect("reading it checks that it is an object")
+    }
 }
 
 fn remote(server: ServerName, response: &Response) -> ClientError {

@@ -5,9 +5,10 @@ use crate::{
     route::{Inbound, Route},
 };
 use roomlet_wire::{
-    Code, Error, Result, ServerName, Value,
+    Code, Error, Result, ServerName,
     frame::{Request, XMatrix},
-    json, limits,
+    json::{Numbers, Raw, RawValue},
+    limits,
 };
 
 /// `Authorization` headers of one request; each may cost a key fetch and a signature check.
@@ -32,16 +33,17 @@ pub async fn receive(request: &Request, keys: &KeyCache) -> Result<(Option<Serve
     let content = match &request.body[..] {
         [] => None,
         // Lenient, as one bad PDU must not fail the transaction (EV-25).
-        body => Some(json::parse_lenient(body)?),
+        body => Some(RawValue::parse(body, Numbers::Kept)?),
     };
+    let content = content.as_ref().map(RawValue::as_raw);
     let origin = match route.is_public() {
         true => None,
-        false => Some(authenticate(request, content.as_ref(), keys).await?),
+        false => Some(authenticate(request, content, keys).await?),
     };
     Ok((origin, route.read(content)?))
 }
 
-/// Checks the `X-Matrix` headers of a request to this server and gives its sender. `content` is the parsed body, if
+/// Checks the `X-Matrix` headers of a request to this server and gives its sender. `content` is the body, if
 /// there is one.
 ///
 /// Headers whose key cannot be had or is not valid now (EV-18) are skipped; every other one must verify, and there
@@ -50,7 +52,11 @@ pub async fn receive(request: &Request, keys: &KeyCache) -> Result<(Option<Serve
 /// # Errors
 /// [`Code::Unauthorized`]: no header, a malformed one, several senders, another destination, a bad signature, no
 /// usable key, or this server's own name as the sender. [`Code::Store`] and its kin if keys cannot be read.
-pub async fn authenticate(request: &Request, content: Option<&Value>, keys: &KeyCache) -> Result<ServerName> {
+pub async fn authenticate(
+    request: &Request,
+    content: Option<Raw<'_>>,
+    keys: &KeyCache,
+) -> Result<ServerName> {
     let me = keys.server_name();
     let headers = &request.authorization;
     if headers.is_empty() || headers.len() > MAX_HEADERS {

@@ -5,9 +5,10 @@ mod support;
 
 use roomlet_federation::{Inbound, authenticate, receive};
 use roomlet_wire::{
-    Code, Value,
+    Code,
     frame::{Request, XMatrix},
-    json, limits,
+    json::{Numbers, Raw, RawValue},
+    limits,
     sign::KeyPair,
 };
 use support::*;
@@ -43,7 +44,7 @@ impl Header<'_> {
     }
 
     fn sign(self) -> String {
-        let content = json::parse_lenient(self.body.as_bytes()).unwrap();
+        let content = RawValue::parse(self.body.as_bytes(), Numbers::Kept).unwrap();
         let (origin, destination) = (server(self.origin), server(self.destination));
         (self.edit)(XMatrix::sign(
             &origin,
@@ -51,7 +52,7 @@ impl Header<'_> {
             &destination,
             "PUT",
             self.target,
-            Some(&content),
+            Some(content.as_raw()),
         ))
     }
 }
@@ -84,8 +85,9 @@ async fn world_with_peer() -> World {
 }
 
 async fn check(world: &World, request: &Request) -> Result<String, (Code, String)> {
-    let content = json::parse_lenient(&request.body).ok();
-    let origin = authenticate(request, content.as_ref(), &world.keys).await;
+    let content = RawValue::parse(&request.body, Numbers::Kept).ok();
+    let content = content.as_ref().map(RawValue::as_raw);
+    let origin = authenticate(request, content, &world.keys).await;
     origin
         .map(|name| name.to_string())
         .map_err(|error| (error.code(), error.about().to_owned()))
@@ -337,7 +339,7 @@ async fn one_bad_number_does_not_spoil_a_transaction() {
     let Inbound::Send { pdus, .. } = inbound else {
         panic!("{inbound:?}")
     };
-    assert_eq!(pdus[1].get("depth"), Some(&Value::Int(2)));
+    assert_eq!(pdus[1].as_raw().get("depth").and_then(Raw::as_int), Some(2));
     assert_eq!(pdus.len(), 2);
 }
 

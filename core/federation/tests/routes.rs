@@ -2,12 +2,15 @@
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
 use roomlet_federation::Inbound;
-use roomlet_wire::{Code, EventId, Map, RoomAlias, RoomId, UserId, Value, json};
+use roomlet_wire::{
+    Code, EventId, Map, RoomAlias, RoomId, UserId, Value,
+    json::{self, Numbers, RawValue},
+};
 use std::collections::BTreeMap;
 
 fn parse(method: &str, target: &str, body: &str) -> Result<Inbound, Code> {
-    let content = (!body.is_empty()).then(|| json::parse(body.as_bytes()).unwrap());
-    Inbound::parse(method, target, content).map_err(|error| error.code())
+    let content = (!body.is_empty()).then(|| RawValue::parse(body.as_bytes(), Numbers::Strict).unwrap());
+    Inbound::parse(method, target, content.as_ref().map(RawValue::as_raw)).map_err(|error| error.code())
 }
 
 fn room() -> RoomId {
@@ -77,7 +80,7 @@ fn requests_are_read() {
             r#"{"origin":"y.org","pdus":[{"a":1}]}"#,
             Inbound::Send {
                 txn_id: "t x".into(),
-                pdus: vec![object(r#"{"a":1}"#).into()],
+                pdus: vec![RawValue::from(&object(r#"{"a":1}"#))],
                 edus: vec![],
             },
         ),

@@ -1,19 +1,23 @@
 //! Server access control lists (FED-50).
 
-use roomlet_wire::{Map, ServerName, Value};
+use roomlet_wire::{
+    ServerName,
+    json::{Object, Raw},
+};
 
 /// Whether an `m.room.server_acl` lets a server take part.
-pub(crate) fn allows(acl: &Map, server: &ServerName) -> bool {
+pub(crate) fn allows(acl: Object<'_>, server: &ServerName) -> bool {
     let host = server.host().to_ascii_lowercase();
     let is_literal = host.starts_with('[') || host.parse::<std::net::Ipv4Addr>().is_ok();
-    if is_literal && acl.get("allow_ip_literals") == Some(&Value::Bool(false)) {
+    if is_literal && acl.get("allow_ip_literals").and_then(Raw::as_bool) == Some(false) {
         return false;
     }
     let listed = |name: &str| {
-        let globs = acl.get(name).and_then(Value::as_array).unwrap_or_default();
+        let globs = acl.get(name).and_then(Raw::as_array);
         globs
-            .iter()
-            .filter_map(Value::as_str)
+            .into_iter()
+            .flat_map(|globs| globs.iter())
+            .filter_map(Raw::as_str)
             .any(|glob| matches(&glob.to_ascii_lowercase(), &host))
     };
     !listed("deny") && listed("allow")
@@ -50,13 +54,11 @@ fn matches(glob: &str, text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use roomlet_wire::json;
+    use roomlet_wire::json::{Numbers, RawValue};
 
     fn check(acl: &str, server: &str) -> bool {
-        allows(
-            &json::parse_object(acl.as_bytes()).unwrap(),
-            &ServerName::parse(server).unwrap(),
-        )
+        let acl = RawValue::parse(acl.as_bytes(), Numbers::Strict).unwrap();
+        allows(acl.as_object().unwrap(), &ServerName::parse(server).unwrap())
     }
 
     #[test]

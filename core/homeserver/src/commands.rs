@@ -7,7 +7,10 @@ use crate::{
     types::{CreateRoom, Preset},
 };
 use roomlet_room::Levels;
-use roomlet_wire::{Code, Error, EventId, Map, Result, RoomId, RoomVersion, ServerName, UserId, Value, json};
+use roomlet_wire::{
+    Code, Error, EventId, Map, Result, RoomId, RoomVersion, ServerName, UserId, Value,
+    json::{self, RawValue},
+};
 
 fn object<const N: usize>(entries: [(&str, Value); N]) -> Map {
     entries
@@ -50,7 +53,8 @@ fn check_form(outgoing: &Outgoing) -> Result<()> {
 /// Refuses an access control list that would shut this server out of its own room (FED-51).
 fn check_own_acl(outgoing: &Outgoing, me: &ServerName) -> Result<()> {
     let is_acl = outgoing.kind == "m.room.server_acl" && outgoing.state_key.as_deref() == Some("");
-    if is_acl && !acl::allows(&outgoing.content, me) {
+    let denies = |content: RawValue| content.as_object().is_some_and(|acl| !acl::allows(acl, me));
+    if is_acl && denies(RawValue::from(&outgoing.content)) {
         let about = format!("the access control list denies {me}, this server itself");
         return Err(Error::new(Code::Denied, about));
     }

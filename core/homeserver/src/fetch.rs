@@ -6,7 +6,7 @@ use crate::{
     room::{Arrival, Missing, Outcome, RoomHandle},
 };
 use roomlet_federation::ClientError;
-use roomlet_wire::{EventId, Pdu, Result, RoomId, RoomVersion, ServerName, Value, Verified};
+use roomlet_wire::{EventId, Pdu, Result, RoomId, RoomVersion, ServerName, Verified, json::RawValue};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
@@ -335,7 +335,7 @@ impl Inner {
         Ok(true)
     }
 
-    async fn take_outliers(&self, ask: &Ask<'_>, values: Vec<Value>) -> Result<()> {
+    async fn take_outliers(&self, ask: &Ask<'_>, values: Vec<RawValue>) -> Result<()> {
         let pdus = causal(
             self.verify_reply(ask.room, ask.version, values, &BTreeSet::new())
                 .await,

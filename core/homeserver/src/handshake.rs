@@ -6,7 +6,8 @@ use crate::{
 };
 use roomlet_store::{InviteRow, Update, Write};
 use roomlet_wire::{
-    Code, Error, EventId, Map, Pdu, Result, RoomId, RoomVersion, ServerName, UserId, Value, Verified, json,
+    Code, Error, EventId, Map, Pdu, Result, RoomId, RoomVersion, ServerName, UserId, Value, Verified,
+    json::{self, Raw},
     pdu::Draft,
 };
 use std::{collections::BTreeSet, sync::Arc};
@@ -214,8 +215,8 @@ impl Inner {
         let authoriser = pdu
             .content()
             .get("join_authorised_via_users_server")
-            .and_then(Value::as_str);
-        match authoriser.map(UserId::parse) {
+            .and_then(Raw::as_str);
+        match authoriser.map(|user| UserId::parse(&user)) {
             Some(Ok(user)) if version.restricted && !self.is_local(&user) => Err(bad(format!(
                 "join {}: user {user} who authorises it is not of {}",
                 pdu.id, self.me
@@ -321,7 +322,7 @@ impl Inner {
         }
         Ok(Map::from([(
             "event".to_owned(),
-            Value::Object(signed.object.clone()),
+            Value::Canonical(signed.to_raw()),
         )]))
     }
 
@@ -361,13 +362,13 @@ impl OpenRoom {
             Value::Array(
                 events
                     .iter()
-                    .map(|held| Value::Object(held.pdu().object.clone()))
+                    .map(|held| Value::Canonical(held.pdu().to_raw()))
                     .collect(),
             )
         };
         Ok(Map::from([
             ("origin".to_owned(), Value::from(me.as_str())),
-            ("event".to_owned(), Value::Object(pdu.object.clone())),
+            ("event".to_owned(), Value::Canonical(pdu.to_raw())),
             ("state".to_owned(), objects(self.state_events(&state)?)),
             ("auth_chain".to_owned(), objects(chain)),
             ("members_omitted".to_owned(), Value::Bool(false)),

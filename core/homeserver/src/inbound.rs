@@ -26,7 +26,7 @@ fn values(events: impl IntoIterator<Item = Arc<Held>>) -> Value {
     Value::Array(
         events
             .into_iter()
-            .map(|held| Value::Object(held.pdu().object.clone()))
+            .map(|held| Value::Canonical(held.pdu().to_raw()))
             .collect(),
     )
 }
@@ -365,10 +365,10 @@ impl OpenRoom {
     /// and auth events are never hidden.
     fn for_server(&mut self, server: &ServerName, held: &Held) -> Result<Value> {
         let whole = held.pdu().state_key.is_some() || self.server_may_see(server, held)?;
-        Ok(Value::Object(if whole {
-            held.pdu().object.clone()
+        Ok(Value::Canonical(if whole {
+            held.pdu().to_raw()
         } else {
-            held.pdu().redacted().object.clone()
+            held.pdu().redacted().to_raw()
         }))
     }
 }

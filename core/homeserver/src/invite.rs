@@ -5,7 +5,9 @@ use crate::{
     room::{OpenRoom, Outgoing},
     verify::keys_of,
 };
-use roomlet_wire::{Code, Error, EventId, Map, Pdu, Result, RoomId, ServerName, UserId, Value, Verified};
+use roomlet_wire::{
+    Code, Error, EventId, Parsed, Pdu, Result, RoomId, ServerName, UserId, Value, Verified, json::RawValue,
+};
 
 /// State that an invite shows to the invited user, besides the create event and the inviter.
 const PREVIEW: &[&str] = &[
@@ -57,7 +59,7 @@ impl Inner {
             .await?;
         let server = ServerName::parse(target.server())?;
         let signed = self.client.invite(&server, room, &pdu, preview).await?;
-        let pdu = self.check_signed_invite(&pdu, signed, &server).await?;
+        let pdu = self.check_signed_invite(&pdu, &signed, &server).await?;
         let id = pdu.id.clone();
         let except = (!resident).then_some(server);
         handle
@@ -70,18 +72,18 @@ impl Inner {
     async fn check_signed_invite(
         &self,
         invite: &Pdu<Verified>,
-        signed: Map,
+        signed: &RawValue,
         server: &ServerName,
     ) -> Result<Pdu<Verified>> {
-        let parsed =
-            Pdu::from_object(signed, invite.version).map_err(|error| error.context("the signed invite"))?;
+        let parsed = Pdu::<Parsed>::parse(signed.text().as_bytes(), invite.version)
+            .map_err(|error| error.context("the signed invite"))?;
         if parsed.id != invite.id {
             let about = format!("server {server} returned another event than invite {}", invite.id);
             return Err(Error::new(Code::BadReply, about));
         }
         self.keys.ensure(keys_of(&parsed, server)).await;
         invite
-            .with_signatures_from(&parsed.object, server, &*self.keys.ring())
+            .with_signatures_from(parsed.object(), server, &*self.keys.ring())
             .map_err(|error| error.context(format_args!("the invite that {server} signed")))
     }
 
@@ -114,7 +116,7 @@ impl OpenRoom {
         Ok(events
             .into_iter()
             .flatten()
-            .map(|held| Value::Object(held.pdu().object.clone()))
+            .map(|held| Value::Canonical(held.pdu().to_raw()))
             .collect())
     }
 }

@@ -7,9 +7,9 @@ use crate::{
     template::negotiated,
 };
 use roomlet_wire::{
-    Code, Error, EventId, Map, Pdu, Result, RoomId, RoomVersion, ServerName, UserId, Value, Verified,
+    Code, Error, EventId, Pdu, Result, RoomId, RoomVersion, ServerName, UserId, Verified, json::RawValue,
 };
-use std::{collections::BTreeSet, sync::PoisonError};
+use std::{borrow::Cow, collections::BTreeSet, sync::PoisonError};
 use tokio::sync::watch;
 
 impl Inner {
@@ -111,8 +111,8 @@ impl Inner {
             return Err(Error::new(Code::BadReply, about));
         }
         let join = match reply.event {
-            Some(Value::Object(signed)) => self.countersigned(&join, signed, version).await,
-            _ => join,
+            Some(signed) => self.countersigned(&join, &signed, version).await,
+            None => join,
         };
         let mut events = self
             .verify_reply(room, version, reply.state, &BTreeSet::new())
@@ -143,10 +143,10 @@ impl Inner {
     async fn countersigned(
         &self,
         join: &Pdu<Verified>,
-        signed: Map,
+        signed: &RawValue,
         version: &'static RoomVersion,
     ) -> Pdu<Verified> {
-        match self.verify_object(signed, version).await {
+        match self.verify_one(signed.text().as_bytes(), version).await {
             Ok(pdu) if pdu.id == join.id => pdu,
             _ => join.clone(),
         }
@@ -174,10 +174,13 @@ impl Drop for Joining<'_> {
 fn check_create(state: &[Pdu<Verified>], version: &RoomVersion, room: &RoomId) -> Result<()> {
     let mut creates = state.iter().filter(|pdu| pdu.is_state("m.room.create", ""));
     let (first, second) = (creates.next(), creates.next());
-    let version_of = |pdu: &Pdu<Verified>| pdu.content().get("room_version").cloned().unwrap_or("1".into());
+    let version_of = |pdu: &Pdu<Verified>| match pdu.content().get("room_version") {
+        Some(version) => version.as_str().map(Cow::into_owned),
+        None => Some("1".to_owned()),
+    };
     let is = first.map(version_of);
     match (is, second) {
-        (Some(is), None) if is.as_str() == Some(version.id) => Ok(()),
+        (Some(is), None) if is.as_deref() == Some(version.id) => Ok(()),
         _ => {
             let about = format!(
                 "the state of room {room} has not exactly one create event of version {}",

@@ -1,7 +1,7 @@
 //! Restricted joins: who is let in, and in whose name (FED-33).
 
 use crate::room::{OpenRoom, Outgoing};
-use roomlet_wire::{Code, Error, Result, RoomId, UserId, Value};
+use roomlet_wire::{Code, Error, Result, RoomId, UserId, Value, json::Raw};
 
 impl OpenRoom {
     /// Names a local user who may invite as the one who lets a user join under a restricted rule (FED-33).
@@ -13,8 +13,8 @@ impl OpenRoom {
             return Ok(());
         };
         let content = rules.pdu().content();
-        let rule = content.get("join_rule").and_then(Value::as_str);
-        let restricted = match rule {
+        let rule = content.get("join_rule").and_then(Raw::as_str);
+        let restricted = match rule.as_deref() {
             Some("restricted") => self.version().restricted,
             Some("knock_restricted") => self.version().knock_restricted,
             _ => false,
@@ -22,11 +22,16 @@ impl OpenRoom {
         if !restricted || matches!(self.membership(user)?.as_str(), "join" | "invite") {
             return Ok(());
         }
-        let conditions = content.get("allow").and_then(Value::as_array).unwrap_or_default();
+        let conditions = content.get("allow").and_then(Raw::as_array);
+        let is_membership = |condition: &Raw<'_>| {
+            let kind = condition.get("type").and_then(Raw::as_str);
+            kind.as_deref() == Some("m.room_membership")
+        };
         let rooms: Vec<RoomId> = conditions
-            .iter()
-            .filter(|condition| condition.get("type").and_then(Value::as_str) == Some("m.room_membership"))
-            .filter_map(|condition| RoomId::parse(condition.get("room_id")?.as_str()?).ok())
+            .into_iter()
+            .flat_map(|conditions| conditions.iter())
+            .filter(is_membership)
+            .filter_map(|condition| RoomId::parse(&condition.get("room_id")?.as_str()?).ok())
             .collect();
         let mut checkable = false;
         let mut met = false;

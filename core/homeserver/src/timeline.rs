@@ -24,10 +24,10 @@ fn shown(pdu: &Pdu<Verified>, redacted_by: Option<EventId>) -> RoomEvent {
         event_id: pdu.id.clone(),
         room_id: pdu.room_id.clone(),
         sender: pdu.sender.clone(),
-        kind: pdu.kind.clone(),
-        state_key: pdu.state_key.clone(),
+        kind: pdu.kind.as_str().to_owned(),
+        state_key: pdu.state_key.as_deref().map(str::to_owned),
         origin_server_ts: pdu.origin_server_ts,
-        content: json::map_to_canonical(pdu.content()),
+        content: pdu.content().text().to_owned(),
         redacts: pdu.redacts.clone(),
         redacted_by,
     }

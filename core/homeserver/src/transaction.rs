@@ -6,7 +6,9 @@ use crate::{
 };
 use roomlet_store::{StagedPdu, Write};
 use roomlet_wire::{
-    Code, Error, EventId, Map, Parsed, Pdu, Result, RoomId, ServerName, Value, Verified, json, limits,
+    Code, Error, EventId, Map, Parsed, Pdu, Result, RoomId, ServerName, Value, Verified,
+    json::{self, Raw, RawValue},
+    limits,
 };
 use std::{
     collections::BTreeMap,
@@ -53,8 +55,8 @@ impl Inner {
         self: &Arc<Self>,
         origin: &ServerName,
         txn_id: &str,
-        pdus: Vec<Value>,
-        edus: &[Value],
+        pdus: Vec<RawValue>,
+        edus: &[RawValue],
     ) -> Result<Map> {
         if let Some(reply) = self.store.txn_reply(origin, txn_id)? {
             return json::parse_object(reply.as_bytes());
@@ -125,7 +127,7 @@ impl Inner {
         room: &RoomId,
         txn: &Txn,
         is_last: bool,
-        objects: Vec<Map>,
+        objects: Vec<RawValue>,
         results: &mut Results,
     ) -> Result<bool> {
         let (origin, from, now) = (&txn.origin, txn.origin.clone(), txn.now);
@@ -134,7 +136,7 @@ impl Inner {
             .await?;
         let mut parsed: Vec<Pdu<Parsed>> = Vec::with_capacity(objects.len());
         for object in objects {
-            match Pdu::from_object(object, version) {
+            match Pdu::parse(object.text().as_bytes(), version) {
                 Ok(pdu) if !allowed => {
                     let about = format!("server {origin} is denied by the room's access control list");
                     results.insert(pdu.id.clone(), Err(Error::new(Code::Forbidden, about)));
@@ -218,16 +220,17 @@ impl Inner {
     }
 
     /// Of a room that is not held here only the end of an invite is taken (FED-24).
-    async fn receive_rescissions(&self, room: &RoomId, objects: Vec<Map>, results: &mut Results) {
+    async fn receive_rescissions(&self, room: &RoomId, objects: Vec<RawValue>, results: &mut Results) {
         for object in objects {
             let target = object
+                .as_raw()
                 .get("state_key")
-                .and_then(Value::as_str)
-                .and_then(|key| roomlet_wire::UserId::parse(key).ok());
+                .and_then(Raw::as_str)
+                .and_then(|key| roomlet_wire::UserId::parse(&key).ok());
             let Some(invite) = target.and_then(|user| self.store.invite(&user, room).ok().flatten()) else {
                 continue;
             };
-            let Ok(pdu) = self.verify_object(object, invite.version).await else {
+            let Ok(pdu) = self.verify_one(object.text().as_bytes(), invite.version).await else {
                 continue;
             };
             if let Ok(true) = self.rescind(room, &pdu).await {
@@ -260,12 +263,12 @@ impl Inner {
 }
 
 /// The PDUs by the room that they name, in the order of the transaction within each.
-fn by_room(pdus: Vec<Value>) -> BTreeMap<RoomId, Vec<Map>> {
-    let mut rooms: BTreeMap<RoomId, Vec<Map>> = BTreeMap::new();
+fn by_room(pdus: Vec<RawValue>) -> BTreeMap<RoomId, Vec<RawValue>> {
+    let mut rooms: BTreeMap<RoomId, Vec<RawValue>> = BTreeMap::new();
     for pdu in pdus {
-        let Value::Object(object) = pdu else { continue };
-        if let Some(Ok(room)) = object.get("room_id").and_then(Value::as_str).map(RoomId::parse) {
-            rooms.entry(room).or_default().push(object);
+        let room = pdu.as_raw().get("room_id").and_then(Raw::as_str);
+        if let Some(Ok(room)) = room.map(|room| RoomId::parse(&room)) {
+            rooms.entry(room).or_default().push(pdu);
         }
     }
     rooms

@@ -2,7 +2,8 @@
 
 use crate::inner::Inner;
 use roomlet_wire::{
-    Code, Error, EventId, KeyId, Map, Parsed, Pdu, Result, RoomId, RoomVersion, ServerName, Value, Verified,
+    Code, Error, EventId, KeyId, Map, Parsed, Pdu, Result, RoomId, RoomVersion, ServerName, Verified,
+    json::{Object, RawValue},
 };
 use std::collections::BTreeSet;
 
@@ -15,15 +16,12 @@ impl Inner {
         &self,
         room: &RoomId,
         version: &'static RoomVersion,
-        values: Vec<Value>,
+        values: Vec<RawValue>,
         known: &BTreeSet<EventId>,
     ) -> Vec<Pdu<Verified>> {
         let parsed: Vec<Pdu<Parsed>> = values
             .into_iter()
-            .filter_map(|value| match value {
-                Value::Object(object) => Pdu::from_backfill(object, version).ok(),
-                _ => None,
-            })
+            .filter_map(|value| Pdu::parse_backfill(value.text().as_bytes(), version).ok())
             .filter(|pdu| pdu.room_id == *room && !known.contains(&pdu.id))
             .collect();
         self.verify(parsed)
@@ -39,7 +37,19 @@ impl Inner {
         object: Map,
         version: &'static RoomVersion,
     ) -> Result<Pdu<Verified>> {
-        let pdu = Pdu::from_object(object, version)?;
+        self.verify_parsed(Pdu::from_object(object, version)?).await
+    }
+
+    /// Checks one event as it came.
+    pub(crate) async fn verify_one(
+        &self,
+        bytes: &[u8],
+        version: &'static RoomVersion,
+    ) -> Result<Pdu<Verified>> {
+        self.verify_parsed(Pdu::parse(bytes, version)?).await
+    }
+
+    async fn verify_parsed(&self, pdu: Pdu<Parsed>) -> Result<Pdu<Verified>> {
         self.verify(vec![pdu])
             .await
             .pop()
@@ -56,28 +66,28 @@ impl Inner {
             return pdus.into_iter().map(|pdu| pdu.verify(&*ring)).collect();
         }
         let chunk = pdus.len().div_ceil(cores);
+        let mut rest = pdus.into_iter();
+        let parts: Vec<Vec<Pdu<Parsed>>> =
+            std::iter::from_fn(|| Some(rest.by_ref().take(chunk).collect::<Vec<_>>()))
+                .take_while(|part| !part.is_empty())
+                .collect();
         std::thread::scope(|scope| {
-            let threads: Vec<_> = pdus
-                .chunks(chunk)
+            let threads: Vec<_> = parts
+                .into_iter()
                 .map(|part| {
-                    let ring = &*ring;
-                    scope.spawn(move || {
-                        part.iter()
-                            .cloned()
-                            .map(|pdu| pdu.verify(ring))
-                            .collect::<Vec<_>>()
-                    })
+                    let (count, ring) = (part.len(), &*ring);
+                    let check = move || part.into_iter().map(|pdu| pdu.verify(ring)).collect::<Vec<_>>();
+                    (count, scope.spawn(check))
                 })
                 .collect();
             // One result for each event, whatever happens: callers match them by their place.
-            let panicked = |part: &[Pdu<Parsed>]| {
+            let panicked = |count: usize| {
                 let error = || Err(Error::new(Code::Panic, "a signature check panicked"));
-                part.iter().map(|_| error()).collect()
+                (0..count).map(|_| error()).collect()
             };
             threads
                 .into_iter()
-                .zip(pdus.chunks(chunk))
-                .flat_map(|(thread, part)| thread.join().unwrap_or_else(|_| panicked(part)))
+                .flat_map(|(count, thread)| thread.join().unwrap_or_else(|_| panicked(count)))
                 .collect()
         })
     }
@@ -93,14 +103,12 @@ fn needed_keys(pdu: &Pdu<Parsed>) -> Vec<(ServerName, KeyId, i64)> {
 
 /// The keys whose signatures an event carries of one server.
 pub(crate) fn keys_of(pdu: &Pdu<Parsed>, server: &ServerName) -> Vec<(ServerName, KeyId, i64)> {
-    let signatures = pdu
-        .object
-        .get("signatures")
-        .and_then(|all| all.get(server)?.as_object());
+    let signatures = pdu.object().get("signatures");
+    let signatures = signatures.and_then(|all| all.get(server)?.as_object());
     let ids = signatures
         .into_iter()
-        .flat_map(Map::keys)
-        .filter_map(|id| KeyId::parse(id).ok());
+        .flat_map(Object::iter)
+        .filter_map(|(id, _)| KeyId::parse(&id).ok());
     ids.filter(KeyId::is_ed25519)
         .map(|id| (server.clone(), id, pdu.origin_server_ts))
         .collect()

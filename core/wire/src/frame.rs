@@ -4,7 +4,7 @@ use crate::{
     base64,
     error::{Code, Error, Result},
     id::{KeyId, ServerName},
-    json::{self, Map, Value},
+    json::{self, Map, Raw, Value},
     sign::{KeyPair, PublicKey},
 };
 use alloc::{
@@ -129,7 +129,7 @@ impl XMatrix {
         out
     }
 
-    /// Signs a request of `origin` and gives the header value; `content` is the parsed body, if there is one.
+    /// Signs a request of `origin` and gives the header value; `content` is the body, if there is one.
     #[must_use]
     pub fn sign(
         origin: &ServerName,
@@ -137,7 +137,7 @@ impl XMatrix {
         destination: &ServerName,
         method: &str,
         target: &str,
-        content: Option<&Value>,
+        content: Option<Raw<'_>>,
     ) -> String {
         let message = signing_form(origin, destination, method, target, content);
         let sig = key.sign(message.as_bytes());
@@ -151,8 +151,8 @@ impl XMatrix {
         .to_header()
     }
 
-    /// Checks this header's signature over a request that arrived at `me`. `content` comes from
-    /// [`json::parse_lenient`]: what the sender signed may hold any number. That `key` is the sender's and valid now
+    /// Checks this header's signature over a request that arrived at `me`. `content` may
+    /// hold any number, as what the sender signed may. That `key` is the sender's and valid now
     /// (EV-18) is the caller's to know.
     ///
     /// # Errors
@@ -163,7 +163,7 @@ impl XMatrix {
         me: &ServerName,
         method: &str,
         target: &str,
-        content: Option<&Value>,
+        content: Option<Raw<'_>>,
     ) -> Result<()> {
         if let Some(destination) = &self.destination
             && destination != me
@@ -190,27 +190,19 @@ fn signing_form(
     destination: &str,
     method: &str,
     target: &str,
-    content: Option<&Value>,
+    content: Option<Raw<'_>>,
 ) -> String {
-    let mut out = String::with_capacity(512);
-    out.push('{');
-    let start = out.len();
-    if let Some(content) = content {
-        json::put_key(&mut out, start, "content");
-        json::put_value(&mut out, content);
+    let texts = Map::from([
+        ("destination".into(), destination.into()),
+        ("method".into(), method.into()),
+        ("origin".into(), origin.into()),
+        ("uri".into(), target.into()),
+    ]);
+    let rest = json::map_to_canonical(&texts);
+    match content {
+        None => rest,
+        Some(content) => format!("{{\"content\":{},{}", content.text(), &rest[1..]),
     }
-    let texts = [
-        ("destination", destination),
-        ("method", method),
-        ("origin", origin),
-        ("uri", target),
-    ];
-    for (key, text) in texts {
-        json::put_key(&mut out, start, key);
-        json::put_string(&mut out, text);
-    }
-    out.push('}');
-    out
 }
 
 const BLANK: [char; 2] = [' ', '\t'];

@@ -1,7 +1,11 @@
 //! Identifiers: checked once, then read as text (ID-1 … ID-10).
 
-use crate::error::{Code, Error, Result};
-use alloc::{format, string::String, sync::Arc};
+use crate::{
+    base64,
+    error::{Code, Error, Result},
+    text::Text,
+};
+use alloc::{format, string::String};
 use core::{borrow::Borrow, fmt, ops::Deref};
 
 /// The longest identifier in bytes (ID-6, ID-8, ID-12).
@@ -11,7 +15,7 @@ macro_rules! id {
     ($(#[$doc:meta])* $name:ident, $what:literal, $check:path) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(Arc<str>);
+        pub struct $name(Text);
 
         impl $name {
             /// Checks `text` against the grammar.
@@ -127,6 +131,13 @@ impl RoomId {
 }
 
 impl EventId {
+    /// The id that a reference hash makes (ID-8).
+    pub(crate) fn of_hash(hash: &[u8; 32], standard_alphabet: bool) -> Self {
+        let mut text = [b'$'; 44];
+        base64::encode_hash(hash, standard_alphabet, &mut text[1..]);
+        Self(core::str::from_utf8(&text).unwrap_or_default().into())
+    }
+
     /// The domain of an event id of versions 1 and 2.
     #[must_use]
     pub fn domain(&self) -> Option<&str> {
@@ -157,6 +168,11 @@ impl ServerName {
 }
 
 impl KeyId {
+    /// Whether `text` is the id of a key of that algorithm.
+    pub(crate) fn names_ed25519(text: &str) -> bool {
+        text.starts_with("ed25519:") && text.len() <= MAX_ID_BYTES && check_key(text).is_ok()
+    }
+
     /// Whether the key is of the one algorithm that servers sign with.
     #[must_use]
     pub fn is_ed25519(&self) -> bool {
@@ -208,6 +224,9 @@ fn check_room(text: &str) -> Result<(), &'static str> {
 }
 
 fn check_event(text: &str) -> Result<(), &'static str> {
+    if text.starts_with('$') && check_hash(&text[1..]).is_ok() {
+        return Ok(());
+    }
     check_sigil(text, '$', "does not begin with `$`")?;
     if text.contains(':') {
         check_with_domain(text)

@@ -19,6 +19,7 @@ pub mod num;
 pub mod pdu;
 pub mod redact;
 pub mod sign;
+pub mod text;
 pub mod version;
 
 pub use error::{Code, Error, Result};
@@ -26,4 +27,5 @@ pub use id::{EventId, KeyId, RoomAlias, RoomId, ServerName, UserId};
 pub use json::{Map, Value};
 pub use num::{EventNum, RoomNum, SlotNum, StateNum, StreamPos};
 pub use pdu::{Parsed, Pdu, Verified};
+pub use text::Text;
 pub use version::RoomVersion;

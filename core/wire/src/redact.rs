@@ -1,88 +1,96 @@
 //! What survives redaction (EV-10, EV-11).
 
 use crate::{
-    json::{self, Map, Value},
+    json::{self, Map, Members, Object, Raw},
     version::RoomVersion,
 };
-use alloc::string::{String, ToString};
+use alloc::string::String;
 
 /// The redacted form of an event. Kept keys keep any value of any type (EV-11).
 #[must_use]
 pub fn redact(object: &Map, version: &'static RoomVersion) -> Map {
-    let kept = Kept::of(object, version);
-    object
-        .iter()
-        .filter(|(key, _)| kept.top_level(key))
-        .map(|(key, value)| match value {
-            Value::Object(content) if key == "content" => {
-                (key.clone(), Value::Object(redact_content(content, &kept)))
-            }
-            value => (key.clone(), value.clone()),
-        })
-        .collect()
+    let text = json::map_to_canonical(object);
+    Object::trusted(&redact_json(Object::trusted(&text), version)).to_map()
 }
 
-fn redact_content(content: &Map, kept: &Kept) -> Map {
-    let mut out = Map::new();
-    for (key, value) in content {
-        let value = match kept.content_key(key, value) {
-            Fate::Dropped => continue,
-            Fate::Whole => value.clone(),
-            Fate::OnlySigned(signed) => {
-                let signed = signed.map(|s| ("signed".to_string(), s.clone()));
-                Value::Object(signed.into_iter().collect())
-            }
-        };
-        out.insert(key.clone(), value);
-    }
-    out
+/// The redacted form of an event, in canonical JSON.
+#[must_use]
+pub fn redact_json(event: Object<'_>, version: &'static RoomVersion) -> String {
+    form(&Members::of(event), version, |_| true)
 }
 
 /// The canonical JSON of the redacted form without `signatures` and `unsigned`: what servers sign (EV-7) and what
-/// the reference hash is taken of (EV-6). Printed straight from the full event, copying no value.
+/// the reference hash is taken of (EV-6).
 #[must_use]
-pub(crate) fn signing_form(object: &Map, version: &'static RoomVersion) -> String {
-    let kept = Kept::of(object, version);
-    let mut out = String::with_capacity(1024);
+pub(crate) fn signing_form(event: &Members<'_>, version: &'static RoomVersion) -> String {
+    form(event, version, |key| !matches!(key, "signatures" | "unsigned"))
+}
+
+/// As [`signing_form`], of an event as a tree.
+pub(crate) fn signing_form_of_map(object: &Map, version: &'static RoomVersion) -> String {
+    let text = json::map_to_canonical(object);
+    signing_form(&Members::of(Object::trusted(&text)), version)
+}
+
+fn form(event: &Members<'_>, version: &'static RoomVersion, keep: impl Fn(&str) -> bool) -> String {
+    let kind = event.iter().find(|(key, _, _)| *key == "type");
+    let kind = kind.and_then(|(_, value, _)| value.as_str()).unwrap_or_default();
+    let kept = Kept { kind: &kind, version };
+    let mut out = String::with_capacity(768);
     out.push('{');
-    let start = out.len();
-    for (key, value) in object {
-        if !kept.top_level(key) || matches!(key.as_str(), "signatures" | "unsigned") {
+    for (key, value, member) in event.iter() {
+        if !kept.top_level(key) || !keep(key) {
             continue;
         }
-        json::put_key(&mut out, start, key);
-        match value {
-            Value::Object(content) if key == "content" => put_content(&mut out, content, &kept),
-            value => json::put_value(&mut out, value),
+        separate(&mut out);
+        match value.as_object() {
+            Some(content) if key == "content" => {
+                out.push_str("\"content\":");
+                put_content(&mut out, content, &kept);
+            }
+            _ => out.push_str(member),
         }
     }
     out.push('}');
     out
 }
 
-fn put_content(out: &mut String, content: &Map, kept: &Kept) {
+/// A comma, unless an object was just opened.
+fn separate(out: &mut String) {
+    if !out.ends_with('{') {
+        out.push(',');
+    }
+}
+
+fn put_content(out: &mut String, content: Object<'_>, kept: &Kept<'_>) {
+    if kept.content_is_whole() {
+        return out.push_str(content.text());
+    }
     out.push('{');
-    let start = out.len();
-    for (key, value) in content {
-        match kept.content_key(key, value) {
-            Fate::Dropped => {}
-            Fate::Whole => {
-                json::put_key(out, start, key);
-                json::put_value(out, value);
-            }
-            Fate::OnlySigned(signed) => {
-                json::put_key(out, start, key);
-                out.push('{');
-                if let Some(signed) = signed {
-                    json::put_string(out, "signed");
-                    out.push(':');
-                    json::put_value(out, signed);
+    if kept.has_content() {
+        for (key, value) in content.raw_iter() {
+            match kept.content_key(key, value) {
+                Fate::Dropped => {}
+                Fate::Whole => put_member(out, key, value.text()),
+                Fate::OnlySigned(None) => put_member(out, key, "{}"),
+                Fate::OnlySigned(Some(signed)) => {
+                    put_member(out, key, "{\"signed\":");
+                    out.push_str(signed.text());
+                    out.push('}');
                 }
-                out.push('}');
             }
         }
     }
     out.push('}');
+}
+
+/// `key` stands between quotes as it is.
+fn put_member(out: &mut String, key: &str, value: &str) {
+    separate(out);
+    out.push('"');
+    out.push_str(key);
+    out.push_str("\":");
+    out.push_str(value);
 }
 
 /// The row of EV-10's table that holds for one event.
@@ -96,17 +104,10 @@ enum Fate<'a> {
     Dropped,
     Whole,
     /// Only its member `signed`, if there is one.
-    OnlySigned(Option<&'a Value>),
+    OnlySigned(Option<Raw<'a>>),
 }
 
-impl<'a> Kept<'a> {
-    fn of(object: &'a Map, version: &'static RoomVersion) -> Self {
-        Self {
-            kind: object.get("type").and_then(Value::as_str).unwrap_or_default(),
-            version,
-        }
-    }
-
+impl Kept<'_> {
     fn top_level(&self, key: &str) -> bool {
         match key {
             "event_id" | "type" | "sender" | "state_key" | "content" | "hashes" | "signatures" | "depth"
@@ -118,7 +119,25 @@ impl<'a> Kept<'a> {
         }
     }
 
-    fn content_key<'v>(&self, key: &str, value: &'v Value) -> Fate<'v> {
+    fn content_is_whole(&self) -> bool {
+        self.version.redaction_v11 && self.kind == "m.room.create"
+    }
+
+    /// Whether any key of `content` can survive.
+    fn has_content(&self) -> bool {
+        matches!(
+            self.kind,
+            "m.room.member"
+                | "m.room.create"
+                | "m.room.join_rules"
+                | "m.room.power_levels"
+                | "m.room.aliases"
+                | "m.room.history_visibility"
+                | "m.room.redaction"
+        )
+    }
+
+    fn content_key<'v>(&self, key: &str, value: Raw<'v>) -> Fate<'v> {
         let v = self.version;
         let whole = match self.kind {
             "m.room.member" => match key {
@@ -126,14 +145,14 @@ impl<'a> Kept<'a> {
                 "join_authorised_via_users_server" => v.redaction_keeps_authorised_via,
                 // An object without `signed` becomes `{}`, as by the text and in Synapse; ruma drops it.
                 "third_party_invite" if v.redaction_v11 => {
-                    return match value {
-                        Value::Object(invite) => Fate::OnlySigned(invite.get("signed")),
-                        _ => Fate::Dropped,
+                    return match value.as_object() {
+                        Some(invite) => Fate::OnlySigned(invite.get("signed")),
+                        None => Fate::Dropped,
                     };
                 }
                 _ => false,
             },
-            "m.room.create" => v.redaction_v11 || key == "creator",
+            "m.room.create" => key == "creator",
             "m.room.join_rules" => key == "join_rule" || (key == "allow" && v.restricted),
             "m.room.power_levels" => match key {
                 "ban" | "events" | "events_default" | "kick" | "redact" | "state_default" | "users"

@@ -4,7 +4,7 @@ use crate::{
     base64,
     error::{Code, Error, Result},
     id::{KeyId, ServerName},
-    json::{self, Map, Value},
+    json::{Map, Members, Object, Value, map_to_canonical},
     redact,
     version::RoomVersion,
 };
@@ -120,7 +120,7 @@ pub trait KeyRing {
     ///
     /// # Errors
     /// [`Code::UnknownKey`] or [`Code::ExpiredKey`].
-    fn key(&self, server: &ServerName, id: &KeyId, at: i64, check_validity: bool) -> Result<PublicKey>;
+    fn key(&self, server: &str, id: &str, at: i64, check_validity: bool) -> Result<PublicKey>;
 }
 
 /// Adds `server`'s signature to `object` under `signatures`, keeping others (CJ-11).
@@ -131,7 +131,7 @@ pub fn sign_json(object: &mut Map, server: &ServerName, key: &KeyPair) {
 
 /// Adds `server`'s signature of an event, over its redacted form (EV-7), keeping others.
 pub fn sign_event(object: &mut Map, version: &'static RoomVersion, server: &ServerName, key: &KeyPair) {
-    let signature = key.sign(redact::signing_form(object, version).as_bytes());
+    let signature = key.sign(redact::signing_form_of_map(object, version).as_bytes());
     insert_signature(object, server, key.id(), signature.into());
 }
 
@@ -163,13 +163,12 @@ pub fn verify_json(object: &Map, server: &ServerName, id: &KeyId, key: &PublicKe
 
 /// The canonical JSON of `object` without `signatures` and `unsigned`.
 fn signing_form(object: &Map) -> String {
-    let mut out = String::with_capacity(512);
-    json::put_map(&mut out, object, |key| !matches!(key, "signatures" | "unsigned"));
-    out
+    let text = map_to_canonical(object);
+    Members::of(Object::trusted(&text)).kept(|key| !matches!(key, "signatures" | "unsigned"))
 }
 
 /// `signatures[server]`, if it is an object.
-pub(crate) fn signatures_of<'a>(object: &'a Map, server: &str) -> Option<&'a Map> {
+fn signatures_of<'a>(object: &'a Map, server: &str) -> Option<&'a Map> {
     object.get("signatures")?.get(server)?.as_object()
 }
 

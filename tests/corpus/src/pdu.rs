@@ -2,7 +2,7 @@
 
 use crate::versioned;
 use roomlet_wire::{
-    KeyId, Map, Parsed, Pdu, Result, RoomVersion, ServerName, Value, Verified, hash, json,
+    KeyId, Map, Parsed, Pdu, Result, RoomVersion, Value, Verified, hash, json,
     redact::redact,
     sign::{self, KeyPair, KeyRing, PublicKey},
     version::EventFormat,
@@ -24,19 +24,19 @@ pub fn pdu(data: &[u8]) {
     let mut bare = (*pdu).clone();
     bare.preview = None;
     assert_eq!(*stored, bare);
-    let backfilled = Pdu::<Parsed>::from_backfill(pdu.object.clone(), version);
+    let backfilled = Pdu::<Parsed>::from_backfill(pdu.to_map(), version);
     assert_eq!(backfilled.as_deref(), Ok(&bare));
 
-    let redacted = redact(&pdu.object, version);
+    let redacted = redact(&pdu.to_map(), version);
     assert_eq!(redact(&redacted, version), redacted);
     assert_eq!(
         hash::event_id(&redacted, version),
-        hash::event_id(&pdu.object, version)
+        hash::event_id(&pdu.to_map(), version)
     );
     if version.event_format != EventFormat::ServerIds {
-        assert_eq!(hash::event_id(&pdu.object, version), pdu.id);
+        assert_eq!(hash::event_id(&pdu.to_map(), version), pdu.id);
     }
-    assert_eq!(stored.redacted().object, redacted);
+    assert_eq!(stored.redacted().to_map(), redacted);
     assert_eq!(
         *from_store(&stored.redacted().to_json(), version),
         *stored.redacted()
@@ -52,7 +52,7 @@ fn from_store(text: &str, version: &'static RoomVersion) -> Pdu<Verified> {
 /// Signs the event anew for each server that has to.
 fn signatures(pdu: &Pdu<Parsed>) {
     let key = KeyPair::from_seed(KeyId::parse("ed25519:1").expect("a key id"), &[7; 32]);
-    let mut event = pdu.object.clone();
+    let mut event = pdu.to_map();
     let hashes = Map::from([("sha256".to_owned(), hash::content_hash(&event).into())]);
     event.insert("hashes".into(), hashes.into());
     event.insert("signatures".into(), Map::new().into());
@@ -65,12 +65,12 @@ fn signatures(pdu: &Pdu<Parsed>) {
     };
     let keys = OneKey(key.public());
     match signed.clone().verify(&keys) {
-        Ok(verified) => assert!(!verified.hash_mismatch && verified.object == signed.object),
+        Ok(verified) => assert!(!verified.hash_mismatch && verified.to_map() == signed.to_map()),
         Err(error) => panic!("a signed event is refused: {error}"),
     }
 
-    let mut changed = signed.object.clone();
-    let mut content = signed.content().clone();
+    let mut changed = signed.to_map();
+    let mut content = signed.content().to_map();
     content.insert("roomlet.changed".into(), Value::Bool(true));
     changed.insert("content".into(), content.into());
     if json::map_to_canonical(&changed) == signed.to_json() {
@@ -81,7 +81,7 @@ fn signatures(pdu: &Pdu<Parsed>) {
     };
     if let Ok(verified) = changed.verify(&keys) {
         assert!(verified.hash_mismatch, "a changed event has the same hash");
-        assert_eq!(verified.object, redact(&signed.object, pdu.version));
+        assert_eq!(verified.to_map(), redact(&signed.to_map(), pdu.version));
     }
 }
 
@@ -89,7 +89,7 @@ fn signatures(pdu: &Pdu<Parsed>) {
 struct OneKey(PublicKey);
 
 impl KeyRing for OneKey {
-    fn key(&self, _: &ServerName, _: &KeyId, _: i64, _: bool) -> Result<PublicKey> {
+    fn key(&self, _: &str, _: &str, _: i64, _: bool) -> Result<PublicKey> {
         Ok(self.0.clone())
     }
 }

@@ -1,7 +1,7 @@
 //! From method, target and body to a typed request.
 
 use roomlet_federation::{Inbound, route::Route};
-use roomlet_wire::json;
+use roomlet_wire::json::{Numbers, RawValue};
 
 /// The input is `METHOD TARGET`, a line feed and the body. A request is read or refused, and a target whose last
 /// segment is percent-encoded further asks the same.
@@ -19,15 +19,16 @@ pub fn request(data: &[u8]) {
     };
     let content = match body {
         [] => None,
-        body => match json::parse_lenient(body) {
+        body => match RawValue::parse(body, Numbers::Kept) {
             Ok(content) => Some(content),
             Err(_) => return,
         },
     };
+    let content = content.as_ref().map(RawValue::as_raw);
     let Ok(route) = Route::find(method, target) else {
         return;
     };
-    let Ok(read) = route.read(content.clone()) else {
+    let Ok(read) = route.read(content) else {
         return;
     };
     if ends_in_variable(&read) {

@@ -198,7 +198,11 @@ impl Generator {
             1 => {
                 let key = if random.chance(4) { "other" } else { "" };
                 let old = room.held(tip, "m.room.power_levels", key);
-                let levels = content::power_levels(random, version, old.map(|node| node.pdu.content()));
+                let levels = content::power_levels(
+                    random,
+                    version,
+                    old.map(|node| node.pdu.content().to_map()).as_ref(),
+                );
                 Self::state(id, &sender, "m.room.power_levels", key, levels)
             }
             2 => {

@@ -2,7 +2,7 @@
 
 use crate::room::{Made, Room};
 use roomlet_room::Denied;
-use roomlet_wire::{json::Value, version::PowerFormat};
+use roomlet_wire::{json::Raw, version::PowerFormat};
 
 const KEYED_LEVELS: &str = "D2 power levels with a state key";
 
@@ -18,7 +18,7 @@ pub(crate) fn reason(
         create.is_some_and(|create| {
             create
                 .get("m.federate")
-                .is_some_and(|it| *it != Value::Bool(true))
+                .is_some_and(|it| it.as_bool() != Some(true))
         })
     };
     match ours {
@@ -46,7 +46,7 @@ pub(crate) fn reason(
 fn signatures(made: &Made) -> usize {
     let invite = made.node.pdu.content().get("third_party_invite");
     let signatures = invite.and_then(|invite| invite.get("signed")?.get("signatures")?.as_object());
-    signatures.map_or(0, |servers| servers.len())
+    signatures.map_or(0, |servers| servers.iter().count())
 }
 
 /// As [`reason`], for a content hash.
@@ -66,7 +66,7 @@ fn is_python_integer(made: &Made, path: &str) -> bool {
     let pdu = &made.node.pdu;
     let user = path.strip_prefix("users.").unwrap_or_default();
     let level = pdu.content().get("users").and_then(|users| users.get(user));
-    pdu.version.power != PowerFormat::Integers && level.and_then(Value::as_bool).is_some()
+    pdu.version.power != PowerFormat::Integers && level.and_then(Raw::as_bool).is_some()
 }
 
 /// As [`reason`], for a resolved state, given the ids of the events that only one side has.

@@ -35,7 +35,7 @@ impl Report {
             for verdict in verdicts {
                 self.verdicts += 1;
                 let (rule, case) = match verdict {
-                    Ok(()) => ("allow".to_owned(), made.node.pdu.kind.clone()),
+                    Ok(()) => ("allow".to_owned(), made.node.pdu.kind.to_string()),
                     Err(denied) => (denied.rule().to_owned(), name(&format!("{denied:?}"))),
                 };
                 *self.decided.entry(rule).or_default().entry(case).or_default() += 1;

@@ -3,7 +3,7 @@
 use crate::plan::{Plan, Step, StepId, Twist};
 use roomlet_room::{Denied, Node, Slots, Source, StateMap, Verdict, auth, ingest, resolve};
 use roomlet_wire::{
-    Code, Error, EventNum, KeyId, Parsed, Pdu, Result, RoomVersion, ServerName, UserId, hash,
+    Code, Error, EventNum, KeyId, Parsed, Pdu, Result, RoomVersion, UserId, hash,
     json::{Map, Value},
     redact,
     sign::{self, KeyPair, KeyRing, PublicKey},
@@ -68,7 +68,7 @@ pub(crate) fn key() -> KeyPair {
 struct OneKey(PublicKey);
 
 impl KeyRing for OneKey {
-    fn key(&self, _: &ServerName, _: &KeyId, _: i64, _: bool) -> Result<PublicKey> {
+    fn key(&self, _: &str, _: &str, _: i64, _: bool) -> Result<PublicKey> {
         Ok(self.0.clone())
     }
 }

@@ -12,7 +12,8 @@ use roomlet_homeserver::{Clock, Homeserver, Request, Response, RoomId, ServerNam
 use roomlet_wire::{
     EventId, KeyId, Map, RoomVersion, Value,
     frame::XMatrix,
-    hash, json,
+    hash,
+    json::{self, RawValue},
     sign::{self, KeyPair},
 };
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -111,7 +112,9 @@ impl Peer {
     /// A request to `to` with the right signature.
     #[must_use]
     pub fn request(&self, to: &ServerName, method: &str, target: &str, content: Option<&Value>) -> Request {
-        let header = XMatrix::sign(&self.name, &self.key, to, method, target, content);
+        let body = content.map(RawValue::from);
+        let signed = body.as_ref().map(RawValue::as_raw);
+        let header = XMatrix::sign(&self.name, &self.key, to, method, target, signed);
         Request {
             destination: to.clone(),
             method: method.into(),

@@ -7,7 +7,7 @@ pub use reply::{JoinReply, Template};
 use crate::{
     env::Env,
     error::ClientError,
-    exchange::{exchange, read_object},
+    exchange::{Reply, exchange},
     keys::KeyCache,
     percent::encode,
 };
@@ -15,7 +15,8 @@ use reply::{ids, list, template};
 use roomlet_wire::{
     EventId, Map, Pdu, RoomId, RoomVersion, ServerName, UserId, Value, Verified,
     frame::{Request, XMatrix},
-    json, limits,
+    json::{Object, Raw, RawValue},
+    limits,
 };
 use std::{fmt::Write as _, sync::Arc, time::Duration};
 
@@ -34,7 +35,7 @@ pub struct Client {
 struct Call {
     method: &'static str,
     target: String,
-    content: Option<Value>,
+    content: Option<RawValue>,
     max_bytes: usize,
     patience: u32,
 }
@@ -51,7 +52,12 @@ impl Call {
     }
 
     fn content(mut self, content: Map) -> Self {
-        self.content = Some(Value::Object(content));
+        self.content = Some(RawValue::from(&content));
+        self
+    }
+
+    fn event(mut self, event: &Pdu<Verified>) -> Self {
+        self.content = Some(event.to_raw());
         self
     }
 
@@ -81,13 +87,12 @@ impl Client {
     /// # Errors
     /// As all methods of this type.
     pub async fn version(&self, server: &ServerName) -> Result<Map, ClientError> {
-        let mut reply = self
+        let reply = self
             .object(server, Call::new("GET", "/_matrix/federation/v1/version".into()))
             .await?;
-        match reply.remove("server") {
-            Some(Value::Object(version)) => Ok(version),
-            _ => Err(ClientError::bad_reply(server, "`server` is no object")),
-        }
+        let version = reply.object().get("server").and_then(Raw::as_object);
+        let version = version.map(Object::to_map);
+        version.ok_or_else(|| ClientError::bad_reply(server, "`server` is no object"))
     }
 
     /// Asks a resident server for a join event to finish (FED-30), in any version that this server supports.
@@ -113,7 +118,10 @@ impl Client {
                 encode(version)
             );
         }
-        template(server, self.object(server, Call::new("GET", target)).await?)
+        template(
+            server,
+            self.object(server, Call::new("GET", target)).await?.object(),
+        )
     }
 
     /// Gives a finished join to the resident that made its template (FED-31).
@@ -131,17 +139,16 @@ impl Client {
             encode(room),
             encode(&join.id)
         );
-        let call = Call::new("PUT", target)
-            .content(join.object.clone())
-            .whole_state();
-        let mut reply = self.object(server, call).await?;
+        let call = Call::new("PUT", target).event(join).whole_state();
+        let reply = self.object(server, call).await?;
         Ok(JoinReply {
-            state: list(server, &mut reply, "state")?,
-            auth_chain: list(server, &mut reply, "auth_chain")?,
-            event: reply.remove("event"),
+            state: list(server, reply.object(), "state")?,
+            auth_chain: list(server, reply.object(), "auth_chain")?,
+            event: reply.object().get("event").map(RawValue::from),
             members_omitted: reply
+                .object()
                 .get("members_omitted")
-                .and_then(Value::as_bool)
+                .and_then(Raw::as_bool)
                 .unwrap_or(false),
         })
     }
@@ -161,7 +168,10 @@ impl Client {
             encode(room),
             encode(user)
         );
-        template(server, self.object(server, Call::new("GET", target)).await?)
+        template(
+            server,
+            self.object(server, Call::new("GET", target)).await?.object(),
+        )
     }
 
     /// Gives a finished leave to the resident that made its template (FED-36).
@@ -179,7 +189,7 @@ impl Client {
             encode(room),
             encode(&leave.id)
         );
-        self.object(server, Call::new("PUT", target).content(leave.object.clone()))
+        self.object(server, Call::new("PUT", target).event(leave))
             .await
             .map(drop)
     }
@@ -194,7 +204,7 @@ impl Client {
         room: &RoomId,
         invite: &Pdu<Verified>,
         invite_room_state: Vec<Value>,
-    ) -> Result<Map, ClientError> {
+    ) -> Result<RawValue, ClientError> {
         let target = format!(
             "/_matrix/federation/v2/invite/{}/{}",
             encode(room),
@@ -202,26 +212,28 @@ impl Client {
         );
         let content = Map::from([
             ("room_version".to_owned(), invite.version.id.into()),
-            ("event".to_owned(), invite.object.clone().into()),
+            ("event".to_owned(), invite.to_raw().into()),
             ("invite_room_state".to_owned(), invite_room_state.into()),
         ]);
-        let mut reply = self
+        let reply = self
             .object(server, Call::new("PUT", target).content(content))
             .await?;
-        match reply.remove("event") {
-            Some(Value::Object(event)) => Ok(event),
-            _ => Err(ClientError::bad_reply(server, "`event` is no object (FED-37)")),
-        }
+        let event = reply
+            .object()
+            .get("event")
+            .filter(|event| event.as_object().is_some());
+        let event = event.map(RawValue::from);
+        event.ok_or_else(|| ClientError::bad_reply(server, "`event` is no object (FED-37)"))
     }
 
     /// One event (FED-40).
     ///
     /// # Errors
     /// As all methods of this type.
-    pub async fn event(&self, server: &ServerName, event: &EventId) -> Result<Value, ClientError> {
+    pub async fn event(&self, server: &ServerName, event: &EventId) -> Result<RawValue, ClientError> {
         let target = format!("/_matrix/federation/v1/event/{}", encode(event));
-        let mut reply = self.object(server, Call::new("GET", target)).await?;
-        let pdu = list(server, &mut reply, "pdus")?.into_iter().next();
+        let reply = self.object(server, Call::new("GET", target)).await?;
+        let pdu = list(server, reply.object(), "pdus")?.into_iter().next();
         pdu.ok_or_else(|| ClientError::bad_reply(server, "`pdus` is empty (FED-40)"))
     }
 
@@ -234,18 +246,18 @@ impl Client {
         server: &ServerName,
         room: &RoomId,
         event: &EventId,
-    ) -> Result<(Vec<Value>, Vec<Value>), ClientError> {
+    ) -> Result<(Vec<RawValue>, Vec<RawValue>), ClientError> {
         let target = format!(
             "/_matrix/federation/v1/state/{}?event_id={}",
             encode(room),
             encode(event)
         );
-        let mut reply = self
+        let reply = self
             .object(server, Call::new("GET", target).whole_state())
             .await?;
         Ok((
-            list(server, &mut reply, "pdus")?,
-            list(server, &mut reply, "auth_chain")?,
+            list(server, reply.object(), "pdus")?,
+            list(server, reply.object(), "auth_chain")?,
         ))
     }
 
@@ -264,12 +276,12 @@ impl Client {
             encode(room),
             encode(event)
         );
-        let mut reply = self
+        let reply = self
             .object(server, Call::new("GET", target).whole_state())
             .await?;
         Ok((
-            ids(server, &mut reply, "pdu_ids")?,
-            ids(server, &mut reply, "auth_chain_ids")?,
+            ids(server, reply.object(), "pdu_ids")?,
+            ids(server, reply.object(), "auth_chain_ids")?,
         ))
     }
 
@@ -282,14 +294,14 @@ impl Client {
         server: &ServerName,
         room: &RoomId,
         event: &EventId,
-    ) -> Result<Vec<Value>, ClientError> {
+    ) -> Result<Vec<RawValue>, ClientError> {
         let target = format!(
             "/_matrix/federation/v1/event_auth/{}/{}",
             encode(room),
             encode(event)
         );
-        let mut reply = self.object(server, Call::new("GET", target)).await?;
-        list(server, &mut reply, "auth_chain")
+        let reply = self.object(server, Call::new("GET", target)).await?;
+        list(server, reply.object(), "auth_chain")
     }
 
     /// At most `limit` events of the history that ends in `from`, those included (FED-41). The peer may send more.
@@ -302,13 +314,13 @@ impl Client {
         room: &RoomId,
         from: &[EventId],
         limit: usize,
-    ) -> Result<Vec<Value>, ClientError> {
+    ) -> Result<Vec<RawValue>, ClientError> {
         let mut target = format!("/_matrix/federation/v1/backfill/{}?limit={limit}", encode(room));
         for event in from {
             let _ = write!(target, "&v={}", encode(event));
         }
-        let mut reply = self.object(server, Call::new("GET", target)).await?;
-        list(server, &mut reply, "pdus")
+        let reply = self.object(server, Call::new("GET", target)).await?;
+        list(server, reply.object(), "pdus")
     }
 
     /// At most `limit` events between `earliest` and `latest`, both excluded (FED-41). The peer may send more.
@@ -322,7 +334,7 @@ impl Client {
         earliest: &[EventId],
         latest: &[EventId],
         limit: u32,
-    ) -> Result<Vec<Value>, ClientError> {
+    ) -> Result<Vec<RawValue>, ClientError> {
         let target = format!("/_matrix/federation/v1/get_missing_events/{}", encode(room));
         let ids = |ids: &[EventId]| Value::Array(ids.iter().map(|id| id.as_str().into()).collect());
         let content = Map::from([
@@ -331,10 +343,10 @@ impl Client {
             ("limit".to_owned(), i64::from(limit).into()),
             ("min_depth".to_owned(), 0_i64.into()),
         ]);
-        let mut reply = self
+        let reply = self
             .object(server, Call::new("POST", target).content(content))
             .await?;
-        list(server, &mut reply, "events")
+        list(server, reply.object(), "events")
     }
 
     /// Delivers a transaction (FED-20). Status 200 acknowledges it whatever the answer's body says of single events.
@@ -345,21 +357,28 @@ impl Client {
         &self,
         server: &ServerName,
         txn_id: &str,
-        content: Map,
+        content: RawValue,
     ) -> Result<(), ClientError> {
         let target = format!("/_matrix/federation/v1/send/{}", encode(txn_id));
-        self.bytes(server, Call::new("PUT", target).content(content))
-            .await
-            .map(drop)
+        let mut call = Call::new("PUT", target);
+        call.content = Some(content);
+        self.bytes(server, call).await.map(drop)
     }
 
-    async fn object(&self, server: &ServerName, call: Call) -> Result<Map, ClientError> {
-        read_object(server, &self.bytes(server, call).await?)
+    async fn object(&self, server: &ServerName, call: Call) -> Result<Reply, ClientError> {
+        Reply::read(server, &self.bytes(server, call).await?)
     }
 
     async fn bytes(&self, server: &ServerName, call: Call) -> Result<Vec<u8>, ClientError> {
         let (me, key) = (self.keys.server_name(), self.keys.signing_key());
-        let authorization = XMatrix::sign(me, &key, server, call.method, &call.target, call.content.as_ref());
+        let authorization = XMatrix::sign(
+            me,
+            &key,
+            server,
+            call.method,
+            &call.target,
+            call.content.as_ref().map(RawValue::as_raw),
+        );
         let request = Request {
             destination: server.clone(),
             method: call.method.to_owned(),
@@ -367,7 +386,7 @@ impl Client {
             authorization: vec![authorization],
             body: call
                 .content
-                .map_or_else(Vec::new, |content| json::to_canonical(&content).into_bytes()),
+                .map_or_else(Vec::new, |content| content.text().as_bytes().to_vec()),
         };
         exchange(
             &*self.env.transport,

@@ -1,7 +1,10 @@
 //! What other servers answer, read from JSON.
 
 use crate::error::ClientError;
-use roomlet_wire::{EventId, Map, ServerName, Value};
+use roomlet_wire::{
+    EventId, Map, ServerName,
+    json::{Object, Raw, RawValue},
+};
 
 /// A template of a membership event, which the asker finishes and signs (FED-30).
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -16,47 +19,50 @@ pub struct Template {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct JoinReply {
     /// The state before the join.
-    pub state: Vec<Value>,
+    pub state: Vec<RawValue>,
     /// The auth chain of the join and of `state`.
-    pub auth_chain: Vec<Value>,
+    pub auth_chain: Vec<RawValue>,
     /// The join as the resident has it, perhaps with its signature.
-    pub event: Option<Value>,
+    pub event: Option<RawValue>,
     /// Whether members are missing in `state` (FED-34).
     pub members_omitted: bool,
 }
 
 /// The answer to `make_join` and `make_leave`.
-pub(super) fn template(server: &ServerName, mut reply: Map) -> Result<Template, ClientError> {
-    let Some(Value::Object(event)) = reply.remove("event") else {
+pub(super) fn template(server: &ServerName, reply: Object<'_>) -> Result<Template, ClientError> {
+    let Some(event) = reply.get("event").and_then(Raw::as_object) else {
         return Err(ClientError::bad_reply(server, "`event` is no object (FED-30)"));
     };
-    let room_version = match reply.remove("room_version") {
+    let room_version = match reply.get("room_version").map(Raw::as_str) {
         None => None,
-        Some(Value::String(version)) => Some(version),
-        Some(_) => {
+        Some(Some(version)) => Some(version.into_owned()),
+        Some(None) => {
             return Err(ClientError::bad_reply(
                 server,
                 "`room_version` is no string (FED-30)",
             ));
         }
     };
-    Ok(Template { room_version, event })
+    Ok(Template {
+        room_version,
+        event: event.to_map(),
+    })
 }
 
 /// A field that has to be an array.
-pub(super) fn list(server: &ServerName, reply: &mut Map, key: &str) -> Result<Vec<Value>, ClientError> {
-    match reply.remove(key) {
-        Some(Value::Array(items)) => Ok(items),
-        _ => Err(ClientError::bad_reply(server, format!("`{key}` is no array"))),
+pub(super) fn list(server: &ServerName, reply: Object<'_>, key: &str) -> Result<Vec<RawValue>, ClientError> {
+    match reply.get(key).and_then(Raw::as_array) {
+        Some(items) => Ok(items.iter().map(RawValue::from).collect()),
+        None => Err(ClientError::bad_reply(server, format!("`{key}` is no array"))),
     }
 }
 
 /// A field that has to be an array of event ids.
-pub(super) fn ids(server: &ServerName, reply: &mut Map, key: &str) -> Result<Vec<EventId>, ClientError> {
+pub(super) fn ids(server: &ServerName, reply: Object<'_>, key: &str) -> Result<Vec<EventId>, ClientError> {
     let items = list(server, reply, key)?;
     let ids = items
         .iter()
-        .map(|item| EventId::parse(item.as_str().unwrap_or_default()));
+        .map(|item| EventId::parse(&item.as_raw().as_str().unwrap_or_default()));
     ids.collect::<Result<_, _>>()
         .map_err(|error| ClientError::bad_reply(server, format!("`{key}`: {error}")))
 }

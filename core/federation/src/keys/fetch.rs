@@ -4,7 +4,7 @@ use super::{KeySettings, Wanted, document::Document, ring::Ring};
 use crate::{
     env::Env,
     error::ClientError,
-    exchange::{exchange, read_object},
+    exchange::{Reply, exchange},
 };
 use roomlet_store::{Commit, Store, Write};
 use roomlet_wire::{Code, Error, Map, Result, ServerName, frame::Request};
@@ -213,7 +213,7 @@ impl Fetcher {
             body,
         };
         let body = exchange(&*self.env.transport, request, self.timeout, DOCUMENT_BYTES).await?;
-        read_object(server, &body)
+        Reply::read(server, &body).map(|reply| reply.object().to_map())
     }
 
     /// Stores what is new in a document.

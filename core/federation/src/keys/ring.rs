@@ -104,8 +104,8 @@ impl Ring {
         self.cached.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn keys_of(&self, server: &ServerName) -> Result<ServerKeys> {
-        if *server == self.me {
+    fn keys_of(&self, server: &str) -> Result<ServerKeys> {
+        if server == self.me.as_str() {
             return Ok(self.own.clone());
         }
         // The lock is held while the store is read, so that what `forget` removes is not put back.
@@ -116,7 +116,8 @@ impl Ring {
             *used = now;
             return Ok(keys.clone());
         }
-        let rows = self.store.keys(server)?;
+        let server = ServerName::parse(server).map_err(|_| unknown(server, "of any id"))?;
+        let rows = self.store.keys(&server)?;
         let keys: ServerKeys = Arc::new(rows.into_iter().filter_map(parse).collect());
         if cached.servers.len() >= SERVERS_IN_MEMORY {
             let mut uses: Vec<u64> = cached.servers.values().map(|(_, used)| *used).collect();
@@ -124,7 +125,7 @@ impl Ring {
             let median = uses[uses.len() / 2];
             cached.servers.retain(|_, (_, used)| *used >= median);
         }
-        cached.servers.insert(server.clone(), (keys.clone(), now));
+        cached.servers.insert(server, (keys.clone(), now));
         Ok(keys)
     }
 }
@@ -143,7 +144,7 @@ fn parse(row: KeyRow) -> Option<(KeyId, Held)> {
 }
 
 impl KeyRing for Ring {
-    fn key(&self, server: &ServerName, id: &KeyId, at: i64, check_validity: bool) -> Result<PublicKey> {
+    fn key(&self, server: &str, id: &str, at: i64, check_validity: bool) -> Result<PublicKey> {
         let keys = self.keys_of(server)?;
         let held = keys.get(id).ok_or_else(|| unknown(server, id))?;
         let usable = match held.expired_at {
@@ -158,7 +159,7 @@ impl KeyRing for Ring {
     }
 }
 
-fn unknown(server: &ServerName, id: &KeyId) -> Error {
+fn unknown(server: &str, id: &str) -> Error {
     Error::new(
         Code::UnknownKey,
         format!("key {id} of server {server} could not be had"),

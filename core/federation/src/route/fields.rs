@@ -1,27 +1,30 @@
 //! The parts of one request, taken by name and type.
 
 use crate::percent;
-use roomlet_wire::{Code, Error, EventId, Map, Result, Value};
-use std::str::FromStr;
+use roomlet_wire::{
+    Code, Error, EventId, Map, Result,
+    json::{Object, Raw},
+};
+use std::{borrow::Cow, str::FromStr};
 
 /// Path variables, query parameters and body of a request.
 #[derive(Debug)]
-pub(super) struct Fields {
+pub(super) struct Fields<'a> {
     /// Decoded, in the order of the path.
     variables: std::vec::IntoIter<String>,
     /// Decoded, in the order of the query.
     query: Vec<(String, String)>,
-    /// Empty for methods without a body.
-    body: Map,
+    /// `None` for methods without a body.
+    body: Option<Object<'a>>,
 }
 
-impl Fields {
+impl<'a> Fields<'a> {
     /// Decodes path variables and query, and checks that a body that has to be there is an object (FED-5).
     pub(super) fn new(
         variables: &[&str],
         query: &str,
         needs_body: bool,
-        content: Option<Value>,
+        content: Option<Raw<'a>>,
     ) -> Result<Self> {
         let variables: Vec<String> = variables
             .iter()
@@ -32,8 +35,8 @@ impl Fields {
             Ok((percent::decode_query(name)?, percent::decode_query(value)?))
         });
         let body = match content {
-            Some(Value::Object(body)) => body,
-            _ if !needs_body => Map::new(),
+            Some(body) if body.as_object().is_some() => body.as_object(),
+            _ if !needs_body => None,
             None => {
                 return Err(Error::new(
                     Code::BadJson,
@@ -73,7 +76,7 @@ impl Fields {
     }
 
     /// All query parameters of this name.
-    pub(super) fn query_all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+    pub(super) fn query_all<'q>(&'q self, name: &'q str) -> impl Iterator<Item = &'q str> {
         self.query
             .iter()
             .filter(move |(n, _)| n == name)
@@ -104,59 +107,59 @@ impl Fields {
     }
 
     /// The whole body.
-    pub(super) fn into_body(self) -> Map {
-        self.body
+    pub(super) fn body(&self) -> Map {
+        self.body.map(Object::to_map).unwrap_or_default()
     }
 
-    /// A field of the body, taken out of it.
-    pub(super) fn take(&mut self, name: &str) -> Option<Value> {
-        self.body.remove(name)
+    /// A field of the body.
+    pub(super) fn field(&self, name: &str) -> Option<Raw<'a>> {
+        self.body?.get(name)
     }
 
     /// A field that is an object.
-    pub(super) fn take_object(&mut self, name: &str) -> Result<Map> {
-        match self.take(name) {
-            Some(Value::Object(map)) => Ok(map),
-            other => Err(wrong(name, "an object", other.as_ref())),
-        }
+    pub(super) fn object(&self, name: &str) -> Result<Map> {
+        let field = self.field(name);
+        let object = field.and_then(Raw::as_object).map(Object::to_map);
+        object.ok_or_else(|| wrong(name, "an object", field))
     }
 
     /// A field that is a string.
-    pub(super) fn take_text(&mut self, name: &str) -> Result<String> {
-        match self.take(name) {
-            Some(Value::String(text)) => Ok(text),
-            other => Err(wrong(name, "a string", other.as_ref())),
-        }
+    pub(super) fn text(&self, name: &str) -> Result<String> {
+        let field = self.field(name);
+        let text = field.and_then(Raw::as_str).map(Cow::into_owned);
+        text.ok_or_else(|| wrong(name, "a string", field))
     }
 
     /// A field that is an array; empty if it is absent.
-    pub(super) fn take_list(&mut self, name: &str) -> Result<Vec<Value>> {
-        match self.take(name) {
-            None => Ok(Vec::new()),
-            Some(Value::Array(items)) => Ok(items),
-            other => Err(wrong(name, "an array", other.as_ref())),
-        }
+    pub(super) fn list(&self, name: &str) -> Result<Vec<Raw<'a>>> {
+        let Some(field) = self.field(name) else {
+            return Ok(Vec::new());
+        };
+        let items = field.as_array().map(|items| items.iter().collect());
+        items.ok_or_else(|| wrong(name, "an array", Some(field)))
     }
 
     /// A field that is an array of event ids.
-    pub(super) fn take_event_ids(&mut self, name: &str) -> Result<Vec<EventId>> {
-        let items = match self.take(name) {
-            Some(Value::Array(items)) => items,
-            other => return Err(wrong(name, "an array", other.as_ref())),
+    pub(super) fn event_ids(&self, name: &str) -> Result<Vec<EventId>> {
+        let field = self.field(name);
+        let Some(items) = field.and_then(Raw::as_array) else {
+            return Err(wrong(name, "an array", field));
         };
-        let id = |item: &Value| match item.as_str() {
-            Some(text) => EventId::parse(text).map_err(|error| error.context(format!("`{name}`"))),
+        let id = |item: Raw<'_>| match item.as_str() {
+            Some(text) => EventId::parse(&text).map_err(|error| error.context(format!("`{name}`"))),
             None => Err(wrong(name, "an array of strings", Some(item))),
         };
         items.iter().map(id).collect()
     }
 
     /// A field that is an integer of at least 0; `default` if it is absent.
-    pub(super) fn take_natural(&mut self, name: &str, default: i64) -> Result<i64> {
-        match self.take(name) {
+    pub(super) fn natural(&self, name: &str, default: i64) -> Result<i64> {
+        match self.field(name) {
             None => Ok(default),
-            Some(Value::Int(number)) if number >= 0 => Ok(number),
-            other => Err(wrong(name, "an integer of at least 0", other.as_ref())),
+            Some(field) => field
+                .as_int()
+                .filter(|number| *number >= 0)
+                .ok_or_else(|| wrong(name, "an integer of at least 0", Some(field))),
         }
     }
 }
@@ -165,7 +168,7 @@ fn missing(what: &str) -> Error {
     Error::new(Code::BadParam, format!("{what} is missing")).with_errcode("M_MISSING_PARAM", 400)
 }
 
-fn wrong(name: &str, wanted: &str, is: Option<&Value>) -> Error {
+fn wrong(name: &str, wanted: &str, is: Option<Raw<'_>>) -> Error {
     match is {
         None => missing(&format!("`{name}`, {wanted},")),
         Some(value) => Error::new(

@@ -4,7 +4,10 @@ mod fields;
 mod table;
 
 use fields::Fields;
-use roomlet_wire::{Code, Error, EventId, KeyId, Map, Result, RoomAlias, RoomId, ServerName, UserId, Value};
+use roomlet_wire::{
+    Code, Error, EventId, KeyId, Map, Result, RoomAlias, RoomId, ServerName, UserId, Value,
+    json::{Raw, RawValue},
+};
 use std::collections::BTreeMap;
 use table::Row;
 
@@ -32,9 +35,9 @@ pub enum Inbound {
         /// The id that makes a repeated transaction known.
         txn_id: String,
         /// Events of any room, unchecked.
-        pdus: Vec<Value>,
+        pdus: Vec<RawValue>,
         /// EDUs, unchecked.
-        edus: Vec<Value>,
+        edus: Vec<RawValue>,
     },
     /// `GET /make_join` (FED-30).
     MakeJoin {
@@ -157,11 +160,11 @@ pub enum Inbound {
 }
 
 impl Inbound {
-    /// Reads a request. `content` is the parsed body, if there is one.
+    /// Reads a request. `content` is the body, if there is one.
     ///
     /// # Errors
     /// As [`Route::find`] and [`Route::read`].
-    pub fn parse(method: &str, target: &str, content: Option<Value>) -> Result<Self> {
+    pub fn parse(method: &str, target: &str, content: Option<Raw<'_>>) -> Result<Self> {
         Route::find(method, target)?.read(content)
     }
 }
@@ -214,12 +217,12 @@ impl<'a> Route<'a> {
         self.row.public
     }
 
-    /// Reads the request. `content` is the parsed body, if there is one.
+    /// Reads the request. `content` is the body, if there is one.
     ///
     /// # Errors
     /// [`Code::BadJson`] if the endpoint needs a body and there is no object; [`Code::BadId`] or [`Code::BadParam`],
     /// naming path variable, parameter or field.
-    pub fn read(self, content: Option<Value>) -> Result<Inbound> {
+    pub fn read(self, content: Option<Raw<'_>>) -> Result<Inbound> {
         let fields = Fields::new(&self.variables, self.query, self.row.method != "GET", content)?;
         (self.row.read)(fields)
     }

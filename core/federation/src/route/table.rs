@@ -1,7 +1,10 @@
 //! One row per endpoint.
 
 use super::{Fields, Inbound, KeyQuery};
-use roomlet_wire::{Code, Error, EventId, KeyId, Result, ServerName, Value};
+use roomlet_wire::{
+    Code, Error, EventId, KeyId, Result, ServerName, Value,
+    json::{Raw, RawValue},
+};
 use std::collections::BTreeMap;
 
 /// An endpoint.
@@ -12,7 +15,7 @@ pub(super) struct Row {
     pattern: &'static str,
     /// Open to requests without authentication (FED-4).
     pub(super) public: bool,
-    pub(super) read: fn(Fields) -> Result<Inbound>,
+    pub(super) read: fn(Fields<'_>) -> Result<Inbound>,
 }
 
 impl Row {
@@ -31,7 +34,7 @@ impl Row {
     }
 }
 
-const fn row(method: &'static str, pattern: &'static str, read: fn(Fields) -> Result<Inbound>) -> Row {
+const fn row(method: &'static str, pattern: &'static str, read: fn(Fields<'_>) -> Result<Inbound>) -> Row {
     Row {
         method,
         pattern,
@@ -40,7 +43,7 @@ const fn row(method: &'static str, pattern: &'static str, read: fn(Fields) -> Re
     }
 }
 
-const fn public(method: &'static str, pattern: &'static str, read: fn(Fields) -> Result<Inbound>) -> Row {
+const fn public(method: &'static str, pattern: &'static str, read: fn(Fields<'_>) -> Result<Inbound>) -> Row {
     Row {
         method,
         pattern,
@@ -53,8 +56,8 @@ pub(super) static ROWS: &[Row] = &[
     row("PUT", "/_matrix/federation/v1/send/*", |mut f| {
         Ok(Inbound::Send {
             txn_id: f.next_text(),
-            pdus: f.take_list("pdus")?,
-            edus: f.take_list("edus")?,
+            pdus: f.list("pdus")?.into_iter().map(RawValue::from).collect(),
+            edus: f.list("edus")?.into_iter().map(RawValue::from).collect(),
         })
     }),
     row("GET", "/_matrix/federation/v1/make_join/*/*", |mut f| {
@@ -90,9 +93,13 @@ pub(super) static ROWS: &[Row] = &[
         Ok(Inbound::Invite {
             room: f.next()?,
             event_id: f.next()?,
-            version: f.take_text("room_version")?,
-            event: f.take_object("event")?,
-            preview: f.take_list("invite_room_state")?,
+            version: f.text("room_version")?,
+            event: f.object("event")?,
+            preview: f
+                .list("invite_room_state")?
+                .into_iter()
+                .map(Raw::to_value)
+                .collect(),
         })
     }),
     row("GET", "/_matrix/federation/v1/event/*", |mut f| {
@@ -130,13 +137,13 @@ pub(super) static ROWS: &[Row] = &[
         })
     }),
     row("POST", "/_matrix/federation/v1/get_missing_events/*", |mut f| {
-        let limit = f.take_natural("limit", 10)?;
+        let limit = f.natural("limit", 10)?;
         Ok(Inbound::MissingEvents {
             room: f.next()?,
-            earliest: f.take_event_ids("earliest_events")?,
-            latest: f.take_event_ids("latest_events")?,
+            earliest: f.event_ids("earliest_events")?,
+            latest: f.event_ids("latest_events")?,
             limit: usize::try_from(limit).unwrap_or(usize::MAX),
-            min_depth: f.take_natural("min_depth", 0)?,
+            min_depth: f.natural("min_depth", 0)?,
         })
     }),
     row("GET", "/_matrix/federation/v1/query/profile", |f| {
@@ -165,8 +172,8 @@ pub(super) static ROWS: &[Row] = &[
         let id = f.next()?;
         query_one(server, Some(id), &f)
     }),
-    public("POST", "/_matrix/key/v2/query", |mut f| {
-        let servers = f.take_object("server_keys")?;
+    public("POST", "/_matrix/key/v2/query", |f| {
+        let servers = f.object("server_keys")?;
         let wanted = servers.iter().map(|(server, keys)| {
             let keys = keys
                 .as_object()
@@ -182,26 +189,26 @@ pub(super) static ROWS: &[Row] = &[
     }),
 ];
 
-fn send_join(mut f: Fields, v1: bool) -> Result<Inbound> {
+fn send_join(mut f: Fields<'_>, v1: bool) -> Result<Inbound> {
     Ok(Inbound::SendJoin {
         room: f.next()?,
         event_id: f.next()?,
         omit_members: f.query("omit_members") == Some("true"),
-        event: f.into_body(),
+        event: f.body(),
         v1,
     })
 }
 
-fn send_leave(mut f: Fields, v1: bool) -> Result<Inbound> {
+fn send_leave(mut f: Fields<'_>, v1: bool) -> Result<Inbound> {
     Ok(Inbound::SendLeave {
         room: f.next()?,
         event_id: f.next()?,
-        event: f.into_body(),
+        event: f.body(),
         v1,
     })
 }
 
-fn query_one(server: ServerName, id: Option<KeyId>, f: &Fields) -> Result<Inbound> {
+fn query_one(server: ServerName, id: Option<KeyId>, f: &Fields<'_>) -> Result<Inbound> {
     let until = f.query_number::<i64>("minimum_valid_until_ts")?.unwrap_or(0);
     let wanted: KeyQuery = BTreeMap::from([(server, id.into_iter().map(|id| (id, until)).collect())]);
     Ok(Inbound::QueryKeys { wanted })

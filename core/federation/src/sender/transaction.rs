@@ -1,13 +1,19 @@
 //! What a transaction holds.
 
 use roomlet_store::{InFlight, OutboxItem, OutboxRow, Store};
-use roomlet_wire::{Map, Result, ServerName, Value, hash, json, limits};
+use roomlet_wire::{
+    Map, Result, ServerName, Value, hash,
+    json::{Array, Numbers, Raw, RawValue},
+    limits,
+};
 
 /// A transaction, cut and formed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Transaction {
     pub(super) txn_id: String,
-    pub(super) content: Map,
+    pub(super) content: RawValue,
+    /// How many PDUs and EDUs are in it.
+    counts: (usize, usize),
     /// The outbox rows up to this `seq` are in it.
     pub(super) up_to: u64,
 }
@@ -32,16 +38,18 @@ impl Transaction {
                 // A row that names what is not there, or is no JSON, could never be delivered: it is left out.
                 OutboxItem::Pdu { room, event } => {
                     let event = store.event_by_num(room, event)?;
-                    if let Some(Ok(pdu)) = event.map(|event| json::parse_lenient(event.json.as_bytes())) {
-                        newest = newest.max(pdu.get("origin_server_ts").and_then(Value::as_int).unwrap_or(0));
-                        pdus.push(pdu);
+                    if let Some(pdu) = event.and_then(|event| read(&event.json)) {
+                        let sent = pdu.as_raw().get("origin_server_ts").and_then(Raw::as_int);
+                        newest = newest.max(sent.unwrap_or(0));
+                        pdus.push(Value::Canonical(pdu));
                     }
                 }
-                OutboxItem::Edu(edu) => edus.extend(json::parse_lenient(edu.as_bytes()).ok()),
+                OutboxItem::Edu(edu) => edus.extend(read(&edu).map(Value::Canonical)),
             }
             up_to = Some(row.seq);
         }
         let Some(up_to) = up_to else { return Ok(None) };
+        let counts = (pdus.len(), edus.len());
         let content = Map::from([
             ("origin".to_owned(), me.as_str().into()),
             // Nobody relies on it, and the time now would make the body of a repeated transaction another one.
@@ -56,7 +64,8 @@ impl Transaction {
             .collect();
         Ok(Some(Self {
             txn_id: format!("{up_to}-{hash}"),
-            content,
+            content: RawValue::from(&content),
+            counts,
             up_to,
         }))
     }
@@ -64,11 +73,19 @@ impl Transaction {
     /// Reads back a transaction that was in flight.
     ///
     /// # Errors
-    /// As [`json::parse_object_lenient`], if the store is damaged.
+    /// As [`RawValue::parse`], if the store is damaged.
     pub(super) fn resume(in_flight: InFlight) -> Result<Self> {
-        let content = json::parse_object_lenient(in_flight.body.as_bytes())?;
+        let content = RawValue::parse(in_flight.body.as_bytes(), Numbers::Kept)?;
+        let count = |key| {
+            content
+                .as_raw()
+                .get(key)
+                .and_then(Raw::as_array)
+                .map_or(0, Array::len)
+        };
         Ok(Self {
             txn_id: in_flight.txn_id,
+            counts: (count("pdus"), count("edus")),
             content,
             up_to: in_flight.up_to,
         })
@@ -76,7 +93,7 @@ impl Transaction {
 
     /// As it is stored.
     pub(super) fn in_flight(&self) -> InFlight {
-        let body = json::map_to_canonical(&self.content).into_boxed_str();
+        let body = self.content.text().into();
         InFlight {
             txn_id: self.txn_id.clone(),
             body,
@@ -86,19 +103,16 @@ impl Transaction {
 
     /// How many PDUs are in it.
     pub(super) fn pdus(&self) -> usize {
-        self.content
-            .get("pdus")
-            .and_then(Value::as_array)
-            .map_or(0, <[Value]>::len)
+        self.counts.0
     }
 
     /// Whether nothing of what was owed can be delivered.
     pub(super) fn is_empty(&self) -> bool {
-        let edus = self
-            .content
-            .get("edus")
-            .and_then(Value::as_array)
-            .map_or(0, <[Value]>::len);
-        self.pdus() == 0 && edus == 0
+        self.counts == (0, 0)
     }
+}
+
+/// What the store keeps as JSON, if it is JSON.
+fn read(json: &str) -> Option<RawValue> {
+    RawValue::parse(json.as_bytes(), Numbers::Kept).ok()
 }

@@ -11,6 +11,7 @@ use roomlet_room::{
 use roomlet_store::{Direction, EventRow, Store, TimelinePos};
 use roomlet_wire::{Code, Error, EventId, EventNum, Pdu, Result, ServerName, StateNum, UserId, Verified};
 use std::{
+    borrow::Cow,
     collections::{BTreeSet, VecDeque},
     sync::Arc,
 };
@@ -47,7 +48,7 @@ impl Visibility {
                 .content()
                 .get("history_visibility")?
                 .as_str()
-                .map(str::to_owned)
+                .map(Cow::into_owned)
         });
         match value.as_deref() {
             Some("world_readable") => Visibility::WorldReadable,

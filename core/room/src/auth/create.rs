@@ -12,7 +12,7 @@ pub(super) fn check(node: &Node) -> Result<(), Denied> {
         return Err(Denied::CreateWithPrevEvents);
     }
     if version.room_id_is_create_hash {
-        if pdu.object.contains_key("room_id") {
+        if pdu.object().contains_key("room_id") {
             return Err(Denied::CreateWithRoomId);
         }
     } else if pdu.room_id.domain() != Some(pdu.sender.server()) {

@@ -1,8 +1,8 @@
 //! Power levels: who has which, what needs which, who may change which (AUTH-21 … AUTH-26).
 
 use super::{AuthState, denied::Denied};
-use crate::node::{Node, PowerLevels};
-use alloc::{borrow::ToOwned, collections::BTreeMap, format, string::String, sync::Arc};
+use crate::node::{LevelTable, Node, PowerLevels};
+use alloc::{borrow::ToOwned, format, string::String, sync::Arc};
 use core::fmt;
 
 /// How much a user may do.
@@ -65,12 +65,7 @@ impl Levels {
             return Power::Creator;
         }
         Power::Level(match self.said() {
-            Some(levels) => levels
-                .users
-                .get(user)
-                .copied()
-                .or(levels.users_default)
-                .unwrap_or(0),
+            Some(levels) => levels.users.get(user).or(levels.users_default).unwrap_or(0),
             None if self.first_creator() == Some(user) => 100,
             None => 0,
         })
@@ -101,9 +96,7 @@ impl Levels {
             (levels, true) => levels.and_then(|l| l.state_default).unwrap_or(50),
             (levels, false) => levels.and_then(|l| l.events_default).unwrap_or(0),
         };
-        levels
-            .and_then(|l| l.events.get(kind).copied())
-            .unwrap_or(default)
+        levels.and_then(|l| l.events.get(kind)).unwrap_or(default)
     }
 
     /// The level that banning needs.
@@ -150,8 +143,9 @@ pub(super) fn check_change(node: &Node, levels: &Levels) -> Result<(), Denied> {
     if let Some(fault) = &new.fault {
         return Err(Denied::PowerMalformed(fault.clone()));
     }
-    if let Some(user) = new.users.keys().find(|user| levels.is_creator(user)) {
-        return Err(Denied::PowerNamesCreator { user: user.clone() });
+    if let Some(user) = new.users.iter().find(|(user, _)| levels.is_creator(user)) {
+        let user = user.0.to_owned();
+        return Err(Denied::PowerNamesCreator { user });
     }
     let Some(old) = levels.said() else { return Ok(()) };
     let sender = node.pdu.sender.as_str();
@@ -180,12 +174,7 @@ pub(super) fn check_change(node: &Node, levels: &Levels) -> Result<(), Denied> {
     Ok(())
 }
 
-fn check_table(
-    key: &str,
-    old: &BTreeMap<String, i64>,
-    new: &BTreeMap<String, i64>,
-    has: Power,
-) -> Result<(), Denied> {
+fn check_table(key: &str, old: &LevelTable, new: &LevelTable, has: Power) -> Result<(), Denied> {
     for (name, old, new) in differences(old, new) {
         check_required(|| format!("{key}.{name}"), old, new, has)?;
     }
@@ -214,13 +203,11 @@ fn check_required(
 
 /// The entries that were changed, added or removed.
 fn differences<'a>(
-    old: &'a BTreeMap<String, i64>,
-    new: &'a BTreeMap<String, i64>,
+    old: &'a LevelTable,
+    new: &'a LevelTable,
 ) -> impl Iterator<Item = (&'a str, Option<i64>, Option<i64>)> {
-    let changed = old
-        .iter()
-        .map(|(key, level)| (key.as_str(), Some(*level), new.get(key).copied()));
-    let added = new.iter().filter(|(key, _)| !old.contains_key(*key));
-    let added = added.map(|(key, level)| (key.as_str(), None, Some(*level)));
+    let changed = old.iter().map(|(key, level)| (key, Some(level), new.get(key)));
+    let added = new.iter().filter(|(key, _)| !old.contains_key(key));
+    let added = added.map(|(key, level)| (key, None, Some(level)));
     changed.chain(added).filter(|(_, old, new)| old != new)
 }

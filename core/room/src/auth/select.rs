@@ -7,7 +7,11 @@ use crate::{
     state::StateMap,
 };
 use alloc::{borrow::ToOwned, string::String, vec, vec::Vec};
-use roomlet_wire::{Result, RoomVersion, json::Map, pdu::Event};
+use roomlet_wire::{
+    Result, RoomVersion,
+    json::{Map, Object, RawValue},
+    pdu::Event,
+};
 
 /// The (type, state key) pairs whose events, taken from the state before it, an event names in `auth_events`,
 /// those that the state has (AUTH-20).
@@ -20,6 +24,20 @@ pub fn select(
     sender: &str,
     state_key: Option<&str>,
     content: &Map,
+) -> Vec<(String, String)> {
+    let content = RawValue::from(content);
+    let content = content.as_object();
+    content.map_or_else(Vec::new, |content| {
+        select_raw(version, kind, sender, state_key, content)
+    })
+}
+
+fn select_raw(
+    version: &RoomVersion,
+    kind: &str,
+    sender: &str,
+    state_key: Option<&str>,
+    content: Object<'_>,
 ) -> Vec<(String, String)> {
     if kind == "m.room.create" {
         return Vec::new();
@@ -67,7 +85,7 @@ pub fn select(
 /// The (type, state key) pairs that the rules may read for an event: its selection and always the create.
 pub(crate) fn needed(event: &Event) -> Vec<(String, String)> {
     let state_key = event.state_key.as_deref();
-    let selected = select(
+    let selected = select_raw(
         event.version,
         &event.kind,
         &event.sender,

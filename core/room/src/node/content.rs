@@ -2,13 +2,13 @@
 
 use super::power_levels::PowerLevels;
 use alloc::{
-    borrow::ToOwned,
+    borrow::{Cow, ToOwned},
     string::{String, ToString},
     vec::Vec,
 };
 use roomlet_wire::{
     UserId,
-    json::{Map, Value},
+    json::{Map, Object, Raw},
     pdu::Event,
     sign::PublicKey,
     version::TABLE,
@@ -158,14 +158,20 @@ impl Create {
         let creator = if event.version.creator_is_sender {
             Some(event.sender.as_str())
         } else {
-            content.get("creator").and_then(Value::as_str)
+            None
         };
+        let creator = creator.map(ToOwned::to_owned).or_else(|| {
+            let named = content
+                .get("creator")
+                .filter(|_| !event.version.creator_is_sender);
+            named.and_then(Raw::as_str).map(Cow::into_owned)
+        });
         let additional_creators = match content.get("additional_creators") {
             None => Some(Vec::new()),
             Some(list) => list.as_array().and_then(|list| {
                 let ids = list
                     .iter()
-                    .map(|id| Some(UserId::parse(id.as_str()?).ok()?.to_string()));
+                    .map(|id| Some(UserId::parse(&id.as_str()?).ok()?.to_string()));
                 ids.collect()
             }),
         };
@@ -173,62 +179,65 @@ impl Create {
             .get("room_version")
             .is_none_or(|id| id.as_str().is_some_and(|id| TABLE.iter().any(|v| v.id == id)));
         Self {
-            creator: creator.map(ToOwned::to_owned),
+            creator,
             has_creator: content.contains_key("creator"),
             additional_creators,
             known_version,
-            federate: content.get("m.federate") != Some(&Value::Bool(false)),
+            federate: content.get("m.federate").and_then(Raw::as_bool) != Some(false),
         }
     }
 }
 
 impl Member {
-    pub(crate) fn parse(content: &Map) -> Self {
-        let membership = content.get("membership").map(|value| match value.as_str() {
-            Some("join") => Membership::Join,
-            Some("invite") => Membership::Invite,
-            Some("leave") => Membership::Leave,
-            Some("ban") => Membership::Ban,
-            Some("knock") => Membership::Knock,
-            _ => Membership::Unknown,
-        });
+    pub(crate) fn parse(content: Object<'_>) -> Self {
+        let membership = content
+            .get("membership")
+            .map(|value| match value.as_str().as_deref() {
+                Some("join") => Membership::Join,
+                Some("invite") => Membership::Invite,
+                Some("leave") => Membership::Leave,
+                Some("ban") => Membership::Ban,
+                Some("knock") => Membership::Knock,
+                _ => Membership::Unknown,
+            });
         let authorised_via = content
             .get("join_authorised_via_users_server")
-            .and_then(Value::as_str);
+            .and_then(Raw::as_str);
         let third_party_invite = content.get("third_party_invite").map(|value| ThirdPartyInvite {
-            signed: value.get("signed").and_then(Value::as_object).cloned(),
+            signed: value.get("signed").and_then(Raw::as_object).map(Object::to_map),
         });
         Self {
             membership,
-            authorised_via: authorised_via.map(ToOwned::to_owned),
+            authorised_via: authorised_via.map(Cow::into_owned),
             third_party_invite,
         }
     }
 }
 
 impl JoinRule {
-    fn parse(content: &Map) -> Self {
-        match content.get("join_rule").map(Value::as_str) {
-            None | Some(Some("invite")) => Self::Invite,
-            Some(Some("public")) => Self::Public,
-            Some(Some("knock")) => Self::Knock,
-            Some(Some("restricted")) => Self::Restricted,
-            Some(Some("knock_restricted")) => Self::KnockRestricted,
-            Some(_) => Self::Other,
+    fn parse(content: Object<'_>) -> Self {
+        let Some(rule) = content.get("join_rule") else {
+            return Self::Invite;
+        };
+        match rule.as_str().as_deref() {
+            Some("invite") => Self::Invite,
+            Some("public") => Self::Public,
+            Some("knock") => Self::Knock,
+            Some("restricted") => Self::Restricted,
+            Some("knock_restricted") => Self::KnockRestricted,
+            _ => Self::Other,
         }
     }
 }
 
 impl ThirdPartyKeys {
-    fn parse(content: &Map) -> Self {
-        let more = content
-            .get("public_keys")
-            .and_then(Value::as_array)
-            .unwrap_or_default();
-        let more = more.iter().filter_map(|entry| entry.get("public_key"));
+    fn parse(content: Object<'_>) -> Self {
+        let more = content.get("public_keys").and_then(Raw::as_array);
+        let more = more.into_iter().flat_map(|entries| entries.iter());
+        let more = more.filter_map(|entry| entry.get("public_key"));
         let all = content.get("public_key").into_iter().chain(more);
         let keys = all
-            .filter_map(|key| PublicKey::parse(key.as_str()?).ok())
+            .filter_map(|key| PublicKey::parse(&key.as_str()?).ok())
             .collect();
         Self { keys }
     }

@@ -4,7 +4,7 @@ mod content;
 mod power_levels;
 
 pub use content::{AuthContent, Create, JoinRule, Member, Membership, ThirdPartyInvite, ThirdPartyKeys};
-pub use power_levels::{PowerFault, PowerLevels};
+pub use power_levels::{LevelTable, PowerFault, PowerLevels};
 
 use alloc::{format, sync::Arc, vec::Vec};
 use core::fmt;

@@ -1,11 +1,35 @@
 //! `m.room.power_levels`, read as its room version allows (AUTH-22 … AUTH-25).
 
-use alloc::{borrow::ToOwned, collections::BTreeMap, format, string::String};
+use alloc::{borrow::ToOwned, boxed::Box, format, string::String, vec::Vec};
 use roomlet_wire::{
-    UserId,
-    json::{Map, Value},
+    Text, UserId,
+    json::{Object, Raw},
     version::{PowerFormat, RoomVersion},
 };
+
+/// Levels by name: looking one up costs the logarithm of their number.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct LevelTable(Box<[(Text, i64)]>);
+
+impl LevelTable {
+    /// The level of `name`.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<i64> {
+        let found = self.0.binary_search_by(|(entry, _)| entry.as_str().cmp(name));
+        found.ok().map(|index| self.0[index].1)
+    }
+
+    /// Whether `name` has a level.
+    #[must_use]
+    pub fn contains_key(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
+    /// The entries, by ascending name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, i64)> {
+        self.0.iter().map(|(name, level)| (name.as_str(), *level))
+    }
+}
 
 /// `m.room.power_levels` (AUTH-21 … AUTH-25). `None` and missing entries are what the event does not say.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -25,11 +49,11 @@ pub struct PowerLevels {
     /// To invite.
     pub invite: Option<i64>,
     /// To send events of a type.
-    pub events: BTreeMap<String, i64>,
+    pub events: LevelTable,
     /// Of users.
-    pub users: BTreeMap<String, i64>,
+    pub users: LevelTable,
     /// To trigger notifications.
-    pub notifications: BTreeMap<String, i64>,
+    pub notifications: LevelTable,
     /// The first thing by which AUTH-23 refuses the event's form.
     pub fault: Option<PowerFault>,
 }
@@ -58,7 +82,7 @@ impl PowerLevels {
         ]
     }
 
-    pub(super) fn parse(content: &Map, version: &RoomVersion) -> Self {
+    pub(super) fn parse(content: Object<'_>, version: &RoomVersion) -> Self {
         let mut reader = Reader {
             format: version.power,
             fault: None,
@@ -99,15 +123,19 @@ impl Reader {
         self.fault.get_or_insert(PowerFault { path, want });
     }
 
-    fn level(&self, value: &Value) -> Option<i64> {
-        match value {
-            Value::Int(level) => Some(*level),
-            Value::String(text) if self.format != PowerFormat::Integers => level_from_text(text),
-            _ => None,
+    fn level(&self, value: Raw<'_>) -> Option<i64> {
+        if let Some(level) = value.as_int() {
+            return Some(level);
+        }
+        match (self.format, value.as_number()) {
+            (PowerFormat::Integers, _) => None,
+            (PowerFormat::Strings, Some(_)) => None,
+            (PowerFormat::Lenient, Some(token)) => level_from_number(token),
+            (_, None) => level_from_text(&value.as_str()?),
         }
     }
 
-    fn scalar(&mut self, content: &Map, key: &str) -> Option<i64> {
+    fn scalar(&mut self, content: Object<'_>, key: &str) -> Option<i64> {
         let level = self.level(content.get(key)?);
         if level.is_none() {
             self.fault_from_v10(key.to_owned(), "an integer");
@@ -115,44 +143,60 @@ impl Reader {
         level
     }
 
-    fn table(&mut self, content: &Map, key: &str) -> BTreeMap<String, i64> {
-        let mut levels = BTreeMap::new();
+    fn table(&mut self, content: Object<'_>, key: &str) -> LevelTable {
         let Some(value) = content.get(key) else {
-            return levels;
+            return LevelTable::default();
         };
         let Some(entries) = value.as_object() else {
             self.fault_from_v10(key.to_owned(), "an object");
-            return levels;
+            return LevelTable::default();
         };
-        for (name, value) in entries {
+        let mut levels = Vec::new();
+        for (name, value) in entries.iter() {
             match self.level(value) {
-                Some(level) => _ = levels.insert(name.clone(), level),
+                Some(level) => levels.push((Text::from(&*name), level)),
                 None => self.fault_from_v10(format!("{key}.{name}"), "an integer"),
             }
         }
-        levels
+        LevelTable(levels.into())
     }
 
-    fn users(&mut self, content: &Map) -> BTreeMap<String, i64> {
-        let mut levels = BTreeMap::new();
+    fn users(&mut self, content: Object<'_>) -> LevelTable {
         let Some(value) = content.get("users") else {
-            return levels;
+            return LevelTable::default();
         };
         let Some(entries) = value.as_object() else {
             self.fault("users".to_owned(), "an object");
-            return levels;
+            return LevelTable::default();
         };
-        for (user, value) in entries {
-            if UserId::parse(user).is_err() {
+        let mut levels = Vec::new();
+        for (user, value) in entries.iter() {
+            if UserId::parse(&user).is_err() {
                 self.fault(format!("users.{user}"), "a user id");
             }
             match self.level(value) {
-                Some(level) => _ = levels.insert(user.clone(), level),
+                Some(level) => levels.push((Text::from(&*user), level)),
                 None => self.fault(format!("users.{user}"), "an integer"),
             }
         }
-        levels
+        LevelTable(levels.into())
     }
+}
+
+/// A level written as a number that is no integer within ±(2⁵³ − 1) (AUTH-25): cut off to an integer; `None` for one that
+/// overflows. Beyond the range of 64 bits all levels count as equal.
+fn level_from_number(token: &str) -> Option<i64> {
+    if token.contains(['.', 'e', 'E']) {
+        let double: f64 = token.parse().ok()?;
+        // Converting cuts off the fraction and keeps to the range.
+        return double.is_finite().then_some(double as i64);
+    }
+    let beyond = if token.starts_with('-') {
+        i64::MIN
+    } else {
+        i64::MAX
+    };
+    Some(token.parse().unwrap_or(beyond))
 }
 
 /// A level written as text (AUTH-25): white space around, one sign, decimal digits.
@@ -168,6 +212,22 @@ fn level_from_text(text: &str) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn levels_as_other_numbers_are_cut_off() {
+        let cases = [
+            ("1.9", Some(1)),
+            ("-1.9", Some(-1)),
+            ("1e+16", Some(10_000_000_000_000_000)),
+            ("9007199254740993", Some(9_007_199_254_740_993)),
+            ("99999999999999999999", Some(i64::MAX)),
+            ("-99999999999999999999", Some(i64::MIN)),
+            ("1e400", None),
+        ];
+        for (token, level) in cases {
+            assert_eq!(level_from_number(token), level, "{token}");
+        }
+    }
 
     #[test]
     fn levels_as_text_have_one_sign_and_decimal_digits() {

@@ -1,6 +1,9 @@
 //! Whether a value that was built or read leniently is canonical JSON.
 
-use super::{Map, Value};
+use super::{
+    Map, Value,
+    number::{self, Numbers},
+};
 use crate::{
     error::{Code, Error, Result},
     limits,
@@ -17,7 +20,12 @@ use alloc::{
 /// # Errors
 /// [`Code::NotCanonical`] or [`Code::BadJson`] with the JSON path and the rule.
 pub fn check_canonical(map: &Map) -> Result<()> {
-    check_map(map, limits::JSON_DEPTH).map_err(|offence| {
+    check_canonical_as(map, Numbers::Strict)
+}
+
+/// As [`check_canonical`], with the numbers that `numbers` allows.
+pub(crate) fn check_canonical_as(map: &Map, numbers: Numbers) -> Result<()> {
+    check_map(map, limits::JSON_DEPTH, numbers).map_err(|offence| {
         let mut path = String::new();
         for step in offence.path.iter().rev() {
             path.push_str(step);
@@ -51,10 +59,10 @@ fn within<T: Fn() -> String>(result: Result<(), Offence>, step: T) -> Result<(),
     })
 }
 
-fn check_map(map: &Map, levels: usize) -> Result<(), Offence> {
+fn check_map(map: &Map, levels: usize, numbers: Numbers) -> Result<(), Offence> {
     let inner = deeper(levels)?;
     map.iter()
-        .try_for_each(|(key, value)| within(check(value, inner), || format!(".{key}")))
+        .try_for_each(|(key, value)| within(check(value, inner, numbers), || format!(".{key}")))
 }
 
 fn deeper(levels: usize) -> Result<usize, Offence> {
@@ -67,21 +75,31 @@ fn deeper(levels: usize) -> Result<usize, Offence> {
     })
 }
 
-fn check(value: &Value, levels: usize) -> Result<(), Offence> {
+fn check(value: &Value, levels: usize, numbers: Numbers) -> Result<(), Offence> {
     match value {
         Value::Null | Value::Bool(_) | Value::String(_) => Ok(()),
+        Value::Canonical(text) => check(&text.as_raw().to_value(), levels, numbers),
         Value::Int(int) if int.unsigned_abs() <= limits::MAX_INT.unsigned_abs() => Ok(()),
-        Value::Int(int) => Err(not_integer(&int.to_string())),
-        Value::Number(token) => Err(not_integer(token)),
+        Value::Int(int) => check_number(&int.to_string(), numbers),
+        Value::Number(token) => check_number(token, numbers),
         Value::Array(items) => {
             let inner = deeper(levels)?;
             items
                 .iter()
                 .enumerate()
-                .try_for_each(|(i, item)| within(check(item, inner), || format!("[{i}]")))
+                .try_for_each(|(i, item)| within(check(item, inner, numbers), || format!("[{i}]")))
         }
-        Value::Object(map) => check_map(map, levels),
+        Value::Object(map) => check_map(map, levels, numbers),
     }
+}
+
+fn check_number(token: &str, numbers: Numbers) -> Result<(), Offence> {
+    let allowed = match numbers {
+        Numbers::Strict => false,
+        Numbers::Kept => true,
+        Numbers::Python => number::python(token).is_some(),
+    };
+    if allowed { Ok(()) } else { Err(not_integer(token)) }
 }
 
 fn not_integer(token: &str) -> Offence {

@@ -1,13 +1,24 @@
 //! Strict JSON in, canonical JSON out (CJ-1 … CJ-9).
 
+mod canonical;
 mod check;
+mod members;
+mod number;
 mod parse;
 mod print;
+mod raw;
+mod tape;
 
+pub use canonical::canonical;
+pub(crate) use canonical::canonical_without;
+use canonical::is_canonical;
 pub use check::check_canonical;
+pub(crate) use check::check_canonical_as;
+pub(crate) use members::Members;
+pub use number::Numbers;
 pub use parse::{parse, parse_lenient, parse_object, parse_object_lenient};
 pub use print::{map_to_canonical, to_canonical};
-pub(crate) use print::{put_key, put_map, put_string, put_value};
+pub use raw::{Array, Object, Raw, RawValue, to_raw_values};
 
 use alloc::{boxed::Box, collections::BTreeMap, string::String, vec::Vec};
 
@@ -33,6 +44,9 @@ pub enum Value {
     Array(Vec<Value>),
     /// An object.
     Object(Map),
+    /// Canonical text that is printed as it is, such as that of an event in a reply. No parser makes it, and nothing
+    /// looks into it.
+    Canonical(RawValue),
 }
 
 impl Value {
@@ -91,6 +105,7 @@ impl Value {
             Value::String(_) => "a string",
             Value::Array(_) => "an array",
             Value::Object(_) => "an object",
+            Value::Canonical(text) => text.as_raw().kind(),
         }
     }
 }
@@ -118,6 +133,11 @@ impl From<bool> for Value {
 impl From<Map> for Value {
     fn from(m: Map) -> Self {
         Value::Object(m)
+    }
+}
+impl From<RawValue> for Value {
+    fn from(text: RawValue) -> Self {
+        Value::Canonical(text)
     }
 }
 impl From<Vec<Value>> for Value {

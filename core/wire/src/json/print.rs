@@ -18,11 +18,11 @@ pub fn to_canonical(value: &Value) -> String {
 #[must_use]
 pub fn map_to_canonical(map: &Map) -> String {
     let mut out = String::with_capacity(512);
-    put_map(&mut out, map, |_| true);
+    put_map(&mut out, map);
     out
 }
 
-pub(crate) fn put_value(out: &mut String, value: &Value) {
+fn put_value(out: &mut String, value: &Value) {
     match value {
         Value::Null => out.push_str("null"),
         Value::Bool(true) => out.push_str("true"),
@@ -40,33 +40,25 @@ pub(crate) fn put_value(out: &mut String, value: &Value) {
             }
             out.push(']');
         }
-        Value::Object(map) => put_map(out, map, |_| true),
+        Value::Object(map) => put_map(out, map),
+        Value::Canonical(text) => out.push_str(text.as_raw().text()),
     }
 }
 
-/// Prints those members of an object whose keys `keep` accepts.
-pub(crate) fn put_map(out: &mut String, map: &Map, keep: impl Fn(&str) -> bool) {
+fn put_map(out: &mut String, map: &Map) {
     out.push('{');
-    let start = out.len();
-    for (key, value) in map {
-        if keep(key) {
-            put_key(out, start, key);
-            put_value(out, value);
+    for (i, (key, value)) in map.iter().enumerate() {
+        if i > 0 {
+            out.push(',');
         }
+        put_string(out, key);
+        out.push(':');
+        put_value(out, value);
     }
     out.push('}');
 }
 
-/// Prints a key and its colon, and before it a comma unless the object's members begin here, at `start`.
-pub(crate) fn put_key(out: &mut String, start: usize, key: &str) {
-    if out.len() > start {
-        out.push(',');
-    }
-    put_string(out, key);
-    out.push(':');
-}
-
-pub(crate) fn put_string(out: &mut String, text: &str) {
+pub(super) fn put_string(out: &mut String, text: &str) {
     out.push('"');
     let mut copied = 0;
     for (i, byte) in text.bytes().enumerate() {

@@ -15,7 +15,6 @@ use alloc::{
     string::{String, ToString},
     vec::Vec,
 };
-use core::marker::PhantomData;
 
 /// What a server decides of an event before hashing and signing it. The fields mean what they mean in
 /// [`Event`](super::Event).
@@ -62,7 +61,7 @@ impl Draft {
             ));
         }
         let mut object = self.into_hashed_object(version);
-        let signature = key.sign(redact::signing_form(&object, version).as_bytes());
+        let signature = key.sign(redact::signing_form_of_map(&object, version).as_bytes());
         sign::insert_signature(&mut object, server, key.id(), signature.into());
         let pdu = Pdu::<Parsed>::from_object(object, version)?;
         if pdu.oversized_ids {
@@ -71,7 +70,7 @@ impl Draft {
                 "an identifier of the event has more than 255 bytes (ID-12)",
             ));
         }
-        Ok(Pdu(pdu.0, PhantomData))
+        Ok(Pdu(pdu.0, ()))
     }
 
     /// The event as another server would sign it, without that signature: to ask the authorization rules whether a
@@ -83,7 +82,7 @@ impl Draft {
         let mut object = self.into_hashed_object(version);
         object.insert("signatures".to_string(), Map::new().into());
         let pdu = Pdu::<Parsed>::from_object(object, version)?;
-        Ok(Pdu(pdu.0, PhantomData))
+        Ok(Pdu(pdu.0, ()))
     }
 
     fn into_hashed_object(self, version: &RoomVersion) -> Map {

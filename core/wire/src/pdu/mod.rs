@@ -8,11 +8,12 @@ pub use draft::Draft;
 
 use crate::{
     id::{EventId, RoomId, UserId},
-    json::{self, Map, Value},
+    json::{Map, Members, Object, RawValue, Value},
+    text::Text,
     version::RoomVersion,
 };
-use alloc::{string::String, sync::Arc, vec::Vec};
-use core::{fmt, marker::PhantomData, ops::Deref};
+use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
+use core::{fmt, ops::Deref};
 
 /// A stage in the life of a [`Pdu`]; each is reached from the one before only.
 pub trait Stage: private::Sealed {}
@@ -24,24 +25,38 @@ pub enum Parsed {}
 pub enum Verified {}
 impl Stage for Parsed {}
 impl Stage for Verified {}
+
 mod private {
-    pub trait Sealed {}
-    impl Sealed for super::Parsed {}
-    impl Sealed for super::Verified {}
-}
+    use alloc::string::String;
 
-/// An event in a stage; cheap to clone.
-pub struct Pdu<S: Stage>(Arc<Event>, PhantomData<S>);
+    /// What the next step needs of the reading of an event.
+    #[derive(Clone)]
+    pub struct Reading {
+        /// What its signatures are over.
+        pub(crate) signing_form: String,
+        /// Whether the content hash is that which the event claims.
+        pub(crate) hash_fits: bool,
+    }
 
-impl<S: Stage> Pdu<S> {
-    fn new(event: Event) -> Self {
-        Self(Arc::new(event), PhantomData)
+    pub trait Sealed {
+        /// What is known in this stage only.
+        type Known: Clone;
+    }
+    impl Sealed for super::Parsed {
+        type Known = Reading;
+    }
+    impl Sealed for super::Verified {
+        type Known = ();
     }
 }
+use private::Reading;
+
+/// An event in a stage; cheap to clone once it is [`Verified`].
+pub struct Pdu<S: Stage>(Arc<Event>, S::Known);
 
 impl<S: Stage> Clone for Pdu<S> {
     fn clone(&self) -> Self {
-        Self(self.0.clone(), PhantomData)
+        Self(self.0.clone(), self.1.clone())
     }
 }
 impl<S: Stage> Deref for Pdu<S> {
@@ -57,7 +72,7 @@ impl<S: Stage> fmt::Debug for Pdu<S> {
 }
 impl<S: Stage> PartialEq for Pdu<S> {
     fn eq(&self, other: &Self) -> bool {
-        self.0.id == other.0.id && self.0.object == other.0.object
+        self.0.id == other.0.id && self.0.json == other.0.json
     }
 }
 impl<S: Stage> Eq for Pdu<S> {}
@@ -75,9 +90,9 @@ pub struct Event {
     /// Who sent it.
     pub sender: UserId,
     /// `type`.
-    pub kind: String,
+    pub kind: Text,
     /// Present, even if empty, exactly for state events.
-    pub state_key: Option<String>,
+    pub state_key: Option<Text>,
     /// The events it follows.
     pub prev_events: Vec<EventId>,
     /// The events that it says allow it.
@@ -93,27 +108,50 @@ pub struct Event {
     /// Whether one of `sender`, `room_id`, `state_key`, `type`, `event_id` has more than 255 bytes, though not more
     /// than 255 code points, in a version that keeps such an event: it is to be rejected (ID-12).
     pub oversized_ids: bool,
-    /// The event as JSON: with `hashes` and `signatures`, without `unsigned`; `event_id` only in versions 1–2.
-    pub object: Map,
     /// `invite_room_state` or `knock_room_state` of `unsigned`, all that is kept of it (EV-20): those entries that are
     /// objects in canonical JSON.
     pub preview: Option<Vec<Value>>,
+    /// The event in canonical JSON: with `hashes` and `signatures`, without `unsigned`; `event_id` only in versions 1–2.
+    json: Box<str>,
+    /// Where `content` stands in it.
+    content: (usize, usize),
 }
 
 impl Event {
-    /// `content`, an object.
-    #[must_use]
-    pub fn content(&self) -> &Map {
-        self.object
-            .get("content")
-            .and_then(Value::as_object)
-            .expect("parsing checks that `content` is an object, redaction keeps it one")
-    }
-
     /// The canonical JSON of the federation form: with signatures, without `unsigned`.
     #[must_use]
+    pub fn json(&self) -> &str {
+        &self.json
+    }
+
+    /// As [`Event::json`], as text of its own.
+    #[must_use]
     pub fn to_json(&self) -> String {
-        json::map_to_canonical(&self.object)
+        self.json.as_ref().into()
+    }
+
+    /// The event as a value that is printed as it is.
+    #[must_use]
+    pub fn to_raw(&self) -> RawValue {
+        self.object().to_raw()
+    }
+
+    /// The event as an object.
+    #[must_use]
+    pub fn object(&self) -> Object<'_> {
+        Object::trusted(&self.json)
+    }
+
+    /// The event as a tree.
+    #[must_use]
+    pub fn to_map(&self) -> Map {
+        self.object().to_map()
+    }
+
+    /// `content`.
+    #[must_use]
+    pub fn content(&self) -> Object<'_> {
+        Object::trusted(&self.json[self.content.0..self.content.1])
     }
 
     /// The server of the sender.
@@ -128,17 +166,43 @@ impl Event {
         self.kind == kind && self.state_key.as_deref() == Some(state_key)
     }
 
-    /// `content.membership` of a member event.
+    /// `content.membership` of a member event; as it stands in JSON, where no value that means anything is escaped.
     #[must_use]
     pub fn membership(&self) -> Option<&str> {
         if self.kind != "m.room.member" {
             return None;
         }
-        self.content().get("membership")?.as_str()
+        let text = self.content().get("membership")?.text();
+        text.strip_prefix('"')?.strip_suffix('"')
+    }
+
+    /// This event with another text, of which all but `content`, `signatures` and what redaction takes is the same.
+    fn with_json(&self, json: String) -> Self {
+        let object = Object::trusted(&json);
+        let redacts = Self::find_redacts(object, &self.kind, self.version);
+        let content = content_of(&Members::of(object)).unwrap_or((0, 0));
+        Self {
+            version: self.version,
+            id: self.id.clone(),
+            room_id: self.room_id.clone(),
+            sender: self.sender.clone(),
+            kind: self.kind.clone(),
+            state_key: self.state_key.clone(),
+            prev_events: self.prev_events.clone(),
+            auth_events: self.auth_events.clone(),
+            depth: self.depth,
+            origin_server_ts: self.origin_server_ts,
+            redacts,
+            hash_mismatch: self.hash_mismatch,
+            oversized_ids: self.oversized_ids,
+            preview: self.preview.clone(),
+            json: json.into_boxed_str(),
+            content,
+        }
     }
 
     /// Reads `redacts` from where the version keeps it.
-    fn find_redacts(object: &Map, kind: &str, version: &RoomVersion) -> Option<EventId> {
+    fn find_redacts(object: Object<'_>, kind: &str, version: &RoomVersion) -> Option<EventId> {
         if kind != "m.room.redaction" {
             return None;
         }
@@ -147,6 +211,11 @@ impl Event {
         } else {
             object.get("redacts")?
         };
-        EventId::parse(value.as_str()?).ok()
+        EventId::parse(&value.as_str()?).ok()
     }
+}
+
+/// Where the value of `content` stands, if it is an object.
+fn content_of(members: &Members<'_>) -> Option<(usize, usize)> {
+    members.object_span("content")
 }

@@ -2,17 +2,23 @@
 
 use super::{Event, Parsed, Pdu, Verified};
 use crate::{
-    base64,
     error::{Code, Error, Result},
-    hash,
     id::{KeyId, ServerName, UserId},
-    json::{Map, Value},
+    json::{self, Map, Members, Object, Raw, Value},
     redact,
     sign::{self, KeyPair, KeyRing},
     version::EventFormat,
 };
-use alloc::{format, vec::Vec};
-use core::marker::PhantomData;
+use alloc::{
+    format,
+    string::{String, ToString},
+    sync::Arc,
+    vec::Vec,
+};
+use arrayvec::ArrayVec;
+
+/// The servers that must have signed an event; there are three reasons at most (EV-14).
+type Signers<'a> = ArrayVec<&'a str, 3>;
 
 impl Pdu<Parsed> {
     /// The servers whose signatures this event needs (EV-14, EV-15). Empty only for the invite that a third-party
@@ -20,6 +26,9 @@ impl Pdu<Parsed> {
     #[must_use]
     pub fn required_signers(&self) -> Vec<ServerName> {
         required_signers(self)
+            .into_iter()
+            .filter_map(|name| ServerName::parse_any_length(name).ok())
+            .collect()
     }
 
     /// Checks every required signature (EV-14 … EV-17) and the content hash (EV-5), redacting on mismatch.
@@ -27,29 +36,30 @@ impl Pdu<Parsed> {
     /// # Errors
     /// [`Code::MissingSignature`], [`Code::UnknownKey`], [`Code::ExpiredKey`], [`Code::BadSignature`].
     pub fn verify(self, keys: &dyn KeyRing) -> Result<Pdu<Verified>> {
-        let mut signers = required_signers(&self);
-        let mut redaction = None;
-        if !content_hash_fits(&self) {
-            let mut event = redacted(&self);
-            event.hash_mismatch = true;
-            event.preview.clone_from(&self.preview);
-            // The redacted form is what is judged and served from here on, so it needs its own signers too: without
-            // `third_party_invite` the event is an ordinary invite, which anyone could make in the sender's name.
-            for server in required_signers(&event) {
-                if !signers.contains(&server) {
-                    signers.push(server);
-                }
+        let Self(event, reading) = self;
+        let redaction = (!reading.hash_fits).then(|| {
+            let mut redacted = redacted(&event);
+            redacted.hash_mismatch = true;
+            redacted.preview.clone_from(&event.preview);
+            redacted
+        });
+        let mut signers = required_signers(&event);
+        // The redacted form is what is judged and served from here on, so it needs its own signers too: without
+        // `third_party_invite` the event is an ordinary invite, which anyone could make in the sender's name.
+        for server in redaction.iter().flat_map(required_signers) {
+            if !signers.contains(&server) {
+                signers.push(server);
             }
-            redaction = Some(event);
         }
-        let message = redact::signing_form(&self.object, self.version);
+        let signatures = event.object().get("signatures");
         for server in &signers {
-            let signed = sign::signatures_of(&self.object, server);
-            check_signatures(&self, &message, signed, server, keys)?;
+            let signed = signatures.and_then(|all| all.get(server)?.as_object());
+            check_signatures(&event, &reading.signing_form, signed, server, keys, |_, _| {})?;
         }
+        drop(signers);
         Ok(match redaction {
-            None => Pdu(self.0, PhantomData),
-            Some(event) => Pdu::new(event),
+            None => Pdu(event, ()),
+            Some(redacted) => Pdu(Arc::new(redacted), ()),
         })
     }
 }
@@ -58,17 +68,15 @@ impl Pdu<Verified> {
     /// The redacted form of the event, same id (EV-10, EV-13).
     #[must_use]
     pub fn redacted(&self) -> Self {
-        Self::new(redacted(self))
+        Self(Arc::new(redacted(self)), ())
     }
 
     /// Adds a signature of `key` beside those that the event has, as the resident of a restricted join and the
     /// server of an invited user do (FED-33, FED-37).
     #[must_use]
     pub fn countersigned(&self, server: &ServerName, key: &KeyPair) -> Self {
-        let mut event = Event::clone(self);
-        let signature = key.sign(redact::signing_form(&event.object, event.version).as_bytes());
-        sign::insert_signature(&mut event.object, server, key.id(), signature.into());
-        Self::new(event)
+        let signature = key.sign(signing_form(self).as_bytes());
+        self.with_signatures(server, [(key.id().to_string(), signature)])
     }
 
     /// This event with `server`'s signatures taken over from `other`, the form of the event that `server` gave back
@@ -76,75 +84,113 @@ impl Pdu<Verified> {
     ///
     /// # Errors
     /// As [`Pdu::verify`], for signatures of `server` alone.
-    pub fn with_signatures_from(&self, other: &Map, server: &ServerName, keys: &dyn KeyRing) -> Result<Self> {
-        let message = redact::signing_form(&self.object, self.version);
-        let signed = sign::signatures_of(other, server);
-        let checked = check_signatures(self, &message, signed, server, keys)?;
-        let mut event = Event::clone(self);
-        for (id, signature) in checked {
-            sign::insert_signature(&mut event.object, server, id, Value::from(signature));
+    pub fn with_signatures_from(
+        &self,
+        other: Object<'_>,
+        server: &ServerName,
+        keys: &dyn KeyRing,
+    ) -> Result<Self> {
+        let signed = other.get("signatures");
+        let signed = signed.and_then(|all| all.get(server)?.as_object());
+        let mut checked: Vec<(String, String)> = Vec::new();
+        check_signatures(
+            self,
+            &signing_form(self),
+            signed,
+            server,
+            keys,
+            |id, signature| {
+                checked.push((id.into(), signature.into()));
+            },
+        )?;
+        Ok(self.with_signatures(server, checked))
+    }
+
+    fn with_signatures(
+        &self,
+        server: &ServerName,
+        signatures: impl IntoIterator<Item = (String, String)>,
+    ) -> Self {
+        let mut object: Map = self.to_map();
+        for (id, signature) in signatures {
+            sign::insert_signature(&mut object, server, &id, Value::from(signature));
         }
-        Ok(Self::new(event))
+        Self(Arc::new(self.with_json(json::map_to_canonical(&object))), ())
     }
 }
 
-fn required_signers(event: &Event) -> Vec<ServerName> {
-    let mut servers = Vec::with_capacity(2);
+fn signing_form(event: &Event) -> String {
+    redact::signing_form(&Members::of(event.object()), event.version)
+}
+
+fn required_signers(event: &Event) -> Signers<'_> {
+    let mut servers = Signers::new();
     let from_third_party_invite =
         event.membership() == Some("invite") && event.content().contains_key("third_party_invite");
     if !from_third_party_invite {
-        servers.push(event.sender.server_name());
+        servers.push(event.sender.server());
     }
     if event.version.event_format == EventFormat::ServerIds
         && let Some(domain) = event.id.domain()
-        && let Ok(server) = ServerName::parse_any_length(domain)
+        && !servers.contains(&domain)
+    {
+        servers.push(domain);
+    }
+    if let Some(user) = authorising_user(event)
+        && let Some(server) = server_in(user)
+        && !servers.contains(&server)
     {
         servers.push(server);
     }
-    if let Some(Ok(user)) = authorising_user(event) {
-        servers.push(user.server_name());
-    }
-    servers.dedup();
     servers
 }
 
+/// The server of a user id as it stands in JSON. Only what comes before the first `:` can be escaped there.
+fn server_in(user: Raw<'_>) -> Option<&str> {
+    let text = user.text().strip_prefix('"')?.strip_suffix('"')?;
+    text.split_once(':').map(|(_, server)| server)
+}
+
 /// `join_authorised_via_users_server` of a join, where it asks for a signature (EV-14).
-fn authorising_user(event: &Event) -> Option<Result<UserId>> {
+fn authorising_user(event: &Event) -> Option<Raw<'_>> {
     if !event.version.restricted || event.membership() != Some("join") {
         return None;
     }
-    let value = event.content().get("join_authorised_via_users_server")?;
-    Some(UserId::parse(value.as_str().unwrap_or_default()))
+    event.content().get("join_authorised_via_users_server")
 }
 
 /// Refuses a join authorised by what is no user, as no server could sign it.
 pub(super) fn check_authorising_user(event: &Event) -> Result<()> {
-    match authorising_user(event) {
-        Some(Err(e)) => Err(e.context("event: `content.join_authorised_via_users_server`")),
-        _ => Ok(()),
+    let Some(user) = authorising_user(event) else {
+        return Ok(());
+    };
+    match UserId::parse(&user.as_str().unwrap_or_default()) {
+        Ok(_) => Ok(()),
+        Err(e) => Err(e.context("event: `content.join_authorised_via_users_server`")),
     }
 }
 
 /// Of `server`'s signatures those whose keys are known and were valid must all verify, and there must be one
-/// (EV-16). Gives those.
-fn check_signatures<'a>(
+/// (EV-16). Gives those to `checked`.
+fn check_signatures(
     event: &Event,
     message: &str,
-    signed: Option<&'a Map>,
-    server: &ServerName,
+    signed: Option<Object<'_>>,
+    server: &str,
     keys: &dyn KeyRing,
-) -> Result<Vec<(&'a str, &'a str)>> {
-    let mut checked = Vec::new();
+    mut checked: impl FnMut(&str, &str),
+) -> Result<()> {
+    let mut is_signed = false;
     let mut unusable = None;
-    for (name, signature) in signed.into_iter().flatten() {
-        let Ok(id) = KeyId::parse(name) else { continue };
-        if !id.is_ed25519() {
+    for (id, signature) in signed.into_iter().flat_map(Object::iter) {
+        if !KeyId::names_ed25519(&id) {
             continue;
         }
         match keys.key(server, &id, event.origin_server_ts, event.version.key_validity) {
             Ok(key) => match signature.as_str() {
-                Some(text) if key.verifies_base64(message.as_bytes(), text) => {
-                    checked.push((name.as_str(), text));
+                Some(text) if key.verifies_base64(message.as_bytes(), &text) => {
+                    is_signed = true;
+                    checked(&id, &text);
                 }
                 _ => {
                     let what = format!("the signature of {server} with {id} does not verify (EV-16)");
@@ -155,50 +201,25 @@ fn check_signatures<'a>(
             Err(e) => return Err(e),
         }
     }
-    if checked.is_empty() {
-        return Err(match unusable {
-            Some(e) => e.context(format!("event {}", event.id)),
-            None => problem(
-                event,
-                Code::MissingSignature,
-                &format!("{server} did not sign it (EV-14)"),
-            ),
-        });
+    if is_signed {
+        return Ok(());
     }
-    Ok(checked)
+    Err(match unusable {
+        Some(e) => e.context(format!("event {}", event.id)),
+        None => problem(
+            event,
+            Code::MissingSignature,
+            &format!("{server} did not sign it (EV-14)"),
+        ),
+    })
 }
 
 fn problem(event: &Event, code: Code, what: &str) -> Error {
     Error::new(code, format!("event {}: {what}", event.id))
 }
 
-fn content_hash_fits(event: &Event) -> bool {
-    event
-        .object
-        .get("hashes")
-        .and_then(|hashes| hashes.get("sha256"))
-        .and_then(Value::as_str)
-        .and_then(base64::decode_array::<32>)
-        .is_some_and(|claimed| claimed == hash::content_digest(&event.object))
-}
-
 fn redacted(event: &Event) -> Event {
-    let object = redact::redact(&event.object, event.version);
-    Event {
-        version: event.version,
-        id: event.id.clone(),
-        room_id: event.room_id.clone(),
-        sender: event.sender.clone(),
-        kind: event.kind.clone(),
-        state_key: event.state_key.clone(),
-        prev_events: event.prev_events.clone(),
-        auth_events: event.auth_events.clone(),
-        depth: event.depth,
-        origin_server_ts: event.origin_server_ts,
-        redacts: Event::find_redacts(&object, &event.kind, event.version),
-        hash_mismatch: event.hash_mismatch,
-        oversized_ids: event.oversized_ids,
-        object,
-        preview: None,
-    }
+    let mut redacted = event.with_json(redact::redact_json(event.object(), event.version));
+    redacted.preview = None;
+    redacted
 }

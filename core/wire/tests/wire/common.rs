@@ -60,7 +60,7 @@ impl Ring {
 }
 
 impl KeyRing for Ring {
-    fn key(&self, server: &ServerName, id: &KeyId, _: i64, _: bool) -> Result<PublicKey> {
+    fn key(&self, server: &str, id: &str, _: i64, _: bool) -> Result<PublicKey> {
         self.0
             .get(&(server.to_string(), id.to_string()))
             .cloned()

@@ -4,7 +4,7 @@ use crate::common::{key, object, server};
 use roomlet_wire::{
     Code, Error, Value, base64,
     frame::{Response, XMatrix},
-    json::{map_to_canonical, parse_lenient},
+    json::{Numbers, Raw, RawValue, map_to_canonical},
     sign::{sign_json, verify_json},
 };
 
@@ -147,9 +147,17 @@ fn signature_covers_the_object_of_the_specification() {
         if let Some(body) = &body {
             whole.insert("content".into(), body.clone().into());
         }
-        let body = body.map(Value::Object);
+        let body = body.map(|body| RawValue::from(&Value::Object(body)));
         let target = "/_matrix/federation/v1/send/1?x=%20";
-        let header = XMatrix::parse(&XMatrix::sign(&a, &pair, &b, "PUT", target, body.as_ref())).unwrap();
+        let header = XMatrix::parse(&XMatrix::sign(
+            &a,
+            &pair,
+            &b,
+            "PUT",
+            target,
+            body.as_ref().map(RawValue::as_raw),
+        ))
+        .unwrap();
         sign_json(&mut whole, &a, &pair);
         assert_eq!(
             whole["signatures"]
@@ -168,20 +176,21 @@ fn signature_covers_the_object_of_the_specification() {
 fn a_request_verifies_only_as_it_was_signed() {
     let pair = key("ed25519:k1", 1);
     let (a, b) = (server("a.example"), server("b.example"));
-    let body = Value::Object(object(r#"{"a":1}"#));
-    let header = XMatrix::parse(&XMatrix::sign(&a, &pair, &b, "PUT", "/_matrix/x", Some(&body))).unwrap();
-    let check = |h: &XMatrix, me: &str, method: &str, target: &str, body: Option<&Value>| {
+    let body = RawValue::from(&Value::Object(object(r#"{"a":1}"#)));
+    let body = body.as_raw();
+    let header = XMatrix::parse(&XMatrix::sign(&a, &pair, &b, "PUT", "/_matrix/x", Some(body))).unwrap();
+    let check = |h: &XMatrix, me: &str, method: &str, target: &str, body: Option<Raw<'_>>| {
         h.verify(&pair.public(), &server(me), method, target, body)
             .map_err(|e| e.code())
     };
     assert_eq!(
-        check(&header, "b.example", "PUT", "/_matrix/x", Some(&body)),
+        check(&header, "b.example", "PUT", "/_matrix/x", Some(body)),
         Ok(())
     );
     let no = Err(Code::Unauthorized);
-    assert_eq!(check(&header, "c.example", "PUT", "/_matrix/x", Some(&body)), no);
-    assert_eq!(check(&header, "b.example", "POST", "/_matrix/x", Some(&body)), no);
-    assert_eq!(check(&header, "b.example", "PUT", "/_matrix/y", Some(&body)), no);
+    assert_eq!(check(&header, "c.example", "PUT", "/_matrix/x", Some(body)), no);
+    assert_eq!(check(&header, "b.example", "POST", "/_matrix/x", Some(body)), no);
+    assert_eq!(check(&header, "b.example", "PUT", "/_matrix/y", Some(body)), no);
     assert_eq!(check(&header, "b.example", "PUT", "/_matrix/x", None), no);
     assert_eq!(
         check(
@@ -189,37 +198,39 @@ fn a_request_verifies_only_as_it_was_signed() {
             "b.example",
             "PUT",
             "/_matrix/x",
-            Some(&Value::Object(object("{}")))
+            Some(RawValue::from(&Value::Object(object("{}"))).as_raw())
         ),
         no
     );
     let mut other = header.clone();
     other.origin = server("c.example");
-    assert_eq!(check(&other, "b.example", "PUT", "/_matrix/x", Some(&body)), no);
+    assert_eq!(check(&other, "b.example", "PUT", "/_matrix/x", Some(body)), no);
     // Without a destination in the header the receiver takes its own name.
     let mut silent = header;
     silent.destination = None;
     assert_eq!(
-        check(&silent, "b.example", "PUT", "/_matrix/x", Some(&body)),
+        check(&silent, "b.example", "PUT", "/_matrix/x", Some(body)),
         Ok(())
     );
-    assert_eq!(check(&silent, "c.example", "PUT", "/_matrix/x", Some(&body)), no);
+    assert_eq!(check(&silent, "c.example", "PUT", "/_matrix/x", Some(body)), no);
 }
 
 #[test]
 fn a_body_with_floats_is_signed_by_its_tokens() {
     let pair = key("ed25519:k1", 1);
     let (a, b) = (server("a.example"), server("b.example"));
-    let body = parse_lenient(br#"{"pdus":[{"unsigned":{"x":1.50}}]}"#).unwrap();
-    let header = XMatrix::parse(&XMatrix::sign(&a, &pair, &b, "PUT", "/_matrix/x", Some(&body))).unwrap();
+    let body = RawValue::parse(br#"{"pdus":[{"unsigned":{"x":1.50}}]}"#, Numbers::Kept).unwrap();
+    let body = body.as_raw();
+    let header = XMatrix::parse(&XMatrix::sign(&a, &pair, &b, "PUT", "/_matrix/x", Some(body))).unwrap();
     assert_eq!(
-        header.verify(&pair.public(), &b, "PUT", "/_matrix/x", Some(&body)),
+        header.verify(&pair.public(), &b, "PUT", "/_matrix/x", Some(body)),
         Ok(())
     );
-    let other = parse_lenient(br#"{"pdus":[{"unsigned":{"x":1.5}}]}"#).unwrap();
+    let other = RawValue::parse(br#"{"pdus":[{"unsigned":{"x":1.5}}]}"#, Numbers::Kept).unwrap();
+    let other = other.as_raw();
     assert!(
         header
-            .verify(&pair.public(), &b, "PUT", "/_matrix/x", Some(&other))
+            .verify(&pair.public(), &b, "PUT", "/_matrix/x", Some(other))
             .is_err()
     );
 }

@@ -27,9 +27,7 @@ fn signed(draft: Draft, id: &str) -> Pdu<Verified> {
 }
 
 fn event() -> Map {
-    signed(draft("m.x", None, r#"{"body":"hi"}"#), "10")
-        .object
-        .clone()
+    signed(draft("m.x", None, r#"{"body":"hi"}"#), "10").to_map()
 }
 
 fn read(object: Map, id: &str) -> Result<Pdu<Parsed>> {
@@ -46,7 +44,7 @@ fn with(field: &str, value: &str) -> Map {
 fn fields_are_read() {
     let pdu = Pdu::parse(
         json::map_to_canonical(
-            &signed(draft("m.room.member", Some(""), r#"{"membership":"join"}"#), "10").object,
+            &signed(draft("m.room.member", Some(""), r#"{"membership":"join"}"#), "10").to_map(),
         )
         .as_bytes(),
         version("10"),
@@ -63,8 +61,8 @@ fn fields_are_read() {
     assert_eq!(pdu.prev_events[0].as_str(), format!("${}", "p".repeat(43)));
     assert_eq!(pdu.auth_events[0].as_str(), format!("${}", "q".repeat(43)));
     assert!(!pdu.hash_mismatch && !pdu.oversized_ids);
-    assert!(!pdu.object.contains_key("origin") && !pdu.object.contains_key("event_id"));
-    assert_eq!(read(pdu.object.clone(), "10").unwrap().id, pdu.id);
+    assert!(!pdu.object().contains_key("origin") && !pdu.object().contains_key("event_id"));
+    assert_eq!(read(pdu.to_map(), "10").unwrap().id, pdu.id);
 }
 
 #[test]
@@ -161,7 +159,7 @@ fn unsigned_never_dooms_the_event_and_is_taken_away() {
     for unsigned in [r#"{"age":1.5e3,"n":-0}"#, "[1.5]", "null", &big] {
         let pdu = read(with("unsigned", unsigned), "10").unwrap();
         assert_eq!(pdu, plain);
-        assert!(!pdu.object.contains_key("unsigned"));
+        assert!(!pdu.object().contains_key("unsigned"));
     }
     let bytes = json::map_to_canonical(&with("unsigned", r#"{"x":1.5}"#));
     assert_eq!(Pdu::parse(bytes.as_bytes(), version("10")).unwrap(), plain);
@@ -178,7 +176,7 @@ fn member_events_keep_the_usable_part_of_their_preview() {
         "10",
     );
     let with_unsigned = |unsigned: &str| {
-        let mut object = invite.object.clone();
+        let mut object = invite.to_map();
         object.insert(
             "unsigned".into(),
             json::parse_lenient(unsigned.as_bytes()).unwrap(),
@@ -308,17 +306,20 @@ fn redacts_is_read_from_where_the_version_keeps_it() {
         ..draft("m.room.redaction", None, "{}")
     };
     let ten = signed(redaction(), "10");
-    assert_eq!(ten.object["redacts"].as_str(), Some(target.as_str()));
+    assert_eq!(ten.to_map()["redacts"].as_str(), Some(target.as_str()));
     assert!(ten.content().is_empty());
     let eleven = signed(redaction(), "11");
-    assert_eq!(eleven.content()["redacts"].as_str(), Some(target.as_str()));
-    assert!(!eleven.object.contains_key("redacts"));
+    assert_eq!(
+        eleven.content().to_map()["redacts"].as_str(),
+        Some(target.as_str())
+    );
+    assert!(!eleven.object().contains_key("redacts"));
     for pdu in [&ten, &eleven] {
         assert_eq!(pdu.redacts.as_ref(), Some(&target));
     }
     assert_eq!(ten.redacted().redacts, None);
     assert_eq!(eleven.redacted().redacts, Some(target));
-    let mut odd = ten.object.clone();
+    let mut odd = ten.to_map();
     odd.insert("redacts".into(), Value::Int(1));
     assert_eq!(read(odd, "10").unwrap().redacts, None);
 }
@@ -334,7 +335,7 @@ fn version_12_derives_the_room_id_from_the_create_event() {
     let pdu = signed(create.clone(), "12");
     assert_eq!(pdu.room_id[1..], pdu.id[1..]);
     assert!(pdu.room_id.starts_with('!'));
-    assert!(!pdu.object.contains_key("room_id"));
+    assert!(!pdu.object().contains_key("room_id"));
     let refused = create.sign(version("11"), &server("a.example"), &key("ed25519:1", 1));
     assert_eq!(refused.unwrap_err().about(), "event: `room_id` is missing (EV-1)");
 }

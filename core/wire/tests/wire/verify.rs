@@ -33,9 +33,7 @@ fn signed(draft: Draft, id: &str) -> Pdu<Verified> {
 }
 
 fn message() -> Map {
-    signed(draft("m.x", None, r#"{"body":"hi"}"#), "10")
-        .object
-        .clone()
+    signed(draft("m.x", None, r#"{"body":"hi"}"#), "10").to_map()
 }
 
 fn parse(object: Map, id: &str) -> Pdu<Parsed> {
@@ -156,24 +154,24 @@ fn changed_content_is_redacted_and_changed_frame_fails() {
         ),
         "10",
     );
-    let mut changed = made.object.clone();
+    let mut changed = made.to_map();
     let content = object(r#"{"membership":"join","displayname":"V"}"#);
     changed.insert("content".into(), content.into());
     changed.insert("extra".into(), Value::Int(1));
     let verified = parse(changed, "10").verify(&ring).unwrap();
     assert!(verified.hash_mismatch);
     assert_eq!(verified.id, made.id);
-    assert_eq!(verified.content(), &object(r#"{"membership":"join"}"#));
-    assert!(!verified.object.contains_key("extra"));
-    assert_eq!(verified.object, made.redacted().object);
+    assert_eq!(verified.content().to_map(), object(r#"{"membership":"join"}"#));
+    assert!(!verified.object().contains_key("extra"));
+    assert_eq!(verified.to_map(), made.redacted().to_map());
 
-    let mut changed = made.object.clone();
+    let mut changed = made.to_map();
     changed.insert("depth".into(), Value::Int(6));
     assert_eq!(
         parse(changed, "10").verify(&ring).unwrap_err().code(),
         Code::BadSignature
     );
-    let mut changed = made.object.clone();
+    let mut changed = made.to_map();
     changed.insert("content".into(), object(r#"{"membership":"ban"}"#).into());
     assert_eq!(
         parse(changed, "10").verify(&ring).unwrap_err().code(),
@@ -185,7 +183,7 @@ fn changed_content_is_redacted_and_changed_frame_fails() {
 fn a_hash_of_wrong_form_counts_as_mismatch() {
     let mut event = message();
     event.insert("hashes".into(), object(r#"{"sha256":"???","md5":"x"}"#).into());
-    let mut unsigned = parse(event, "10").object.clone();
+    let mut unsigned = parse(event, "10").to_map();
     unsigned.remove("signatures");
     let mut form = roomlet_wire::redact::redact(&unsigned, version("10"));
     roomlet_wire::sign::sign_json(&mut form, &server("a.example"), &one());
@@ -206,7 +204,7 @@ fn restricted_join_needs_the_authorising_server_from_version_8_on() {
             .with("b.example", &two())
     };
     for id in ["8", "9", "10", "11", "I.1"] {
-        let half = parse(join(id).object.clone(), id);
+        let half = parse(join(id).to_map(), id);
         assert_eq!(
             half.required_signers(),
             [server("a.example"), server("b.example")]
@@ -217,17 +215,17 @@ fn restricted_join_needs_the_authorising_server_from_version_8_on() {
             "version {id}"
         );
         let whole = join(id).countersigned(&server("b.example"), &two());
-        assert_eq!(parse(whole.object.clone(), id).verify(&ring()), Ok(whole));
+        assert_eq!(parse(whole.to_map(), id).verify(&ring()), Ok(whole));
     }
     assert_eq!(
-        parse(join("7").object.clone(), "7").required_signers(),
+        parse(join("7").to_map(), "7").required_signers(),
         [server("a.example")]
     );
     // The rule is for joins only.
     let leave = content.replace("\"join\"", "\"leave\"");
     let leave = signed(draft("m.room.member", Some("@u:a.example"), &leave), "10");
     assert_eq!(
-        parse(leave.object.clone(), "10").required_signers(),
+        parse(leave.to_map(), "10").required_signers(),
         [server("a.example")]
     );
     for odd in [r#""b.example""#, "1", "null", r#""""#] {
@@ -246,7 +244,7 @@ fn third_party_invite_frees_the_senders_server_from_signing() {
         let content = format!(r#"{{"membership":"{membership}","third_party_invite":{{"signed":{{}}}}}}"#);
         signatures(
             signed(draft("m.room.member", Some("@v:b.example"), &content), "10")
-                .object
+                .to_map()
                 .clone(),
             "{}",
         )
@@ -263,7 +261,7 @@ fn third_party_invite_frees_the_senders_server_from_signing() {
         "10",
     );
     assert_eq!(
-        parse(elsewhere.object.clone(), "10").required_signers(),
+        parse(elsewhere.to_map(), "10").required_signers(),
         [server("a.example")]
     );
 }
@@ -272,7 +270,7 @@ fn third_party_invite_frees_the_senders_server_from_signing() {
 fn third_party_invite_with_a_wrong_hash_needs_the_senders_server() {
     let content = r#"{"membership":"invite","third_party_invite":{"signed":{}}}"#;
     let made = signed(draft("m.room.member", Some("@v:b.example"), content), "10");
-    let mut changed = made.object.clone();
+    let mut changed = made.to_map();
     changed.insert("extra".into(), Value::Int(1));
     let ring = Ring::default().with("a.example", &one());
     let forged = parse(signatures(changed.clone(), "{}"), "10");
@@ -281,7 +279,7 @@ fn third_party_invite_with_a_wrong_hash_needs_the_senders_server() {
     assert!(verified.hash_mismatch && !verified.content().contains_key("third_party_invite"));
     // Version 11 keeps what it needs of the third-party invite, so the redacted form is one still.
     let made = signed(draft("m.room.member", Some("@v:b.example"), content), "11");
-    let mut changed = signatures(made.object.clone(), "{}");
+    let mut changed = signatures(made.to_map(), "{}");
     changed.insert("extra".into(), Value::Int(1));
     assert!(parse(changed, "11").verify(&ring).unwrap().hash_mismatch);
 }
@@ -298,16 +296,20 @@ fn the_invitees_signature_is_taken_over_only_if_it_verifies() {
     );
     let (b, ring) = (server("b.example"), Ring::default().with("b.example", &two()));
     let answer = invite.countersigned(&b, &two());
-    let mut returned = answer.object.clone();
+    let mut returned = answer.to_map();
     returned.insert("extra".into(), Value::Int(1));
-    let both = invite.with_signatures_from(&returned, &b, &ring).unwrap();
-    assert_eq!(both.object, answer.object);
+    let taken_from = |other: &Map| {
+        let other = json::RawValue::from(&Value::Object(other.clone()));
+        invite.with_signatures_from(other.as_raw().as_object().unwrap(), &b, &ring)
+    };
+    let both = taken_from(&returned).unwrap();
+    assert_eq!(both.to_map(), answer.to_map());
 
-    let code = |other: &Map| invite.with_signatures_from(other, &b, &ring).unwrap_err().code();
-    assert_eq!(code(&invite.object), Code::MissingSignature);
+    let code = |other: &Map| taken_from(other).unwrap_err().code();
+    assert_eq!(code(&invite.to_map()), Code::MissingSignature);
     let of_another_event = signed(draft("m.x", None, "{}"), "10").countersigned(&b, &two());
-    assert_eq!(code(&of_another_event.object), Code::BadSignature);
-    assert_eq!(code(&invite.countersigned(&b, &one()).object), Code::UnknownKey);
+    assert_eq!(code(&of_another_event.to_map()), Code::BadSignature);
+    assert_eq!(code(&invite.countersigned(&b, &one()).to_map()), Code::UnknownKey);
 }
 
 #[test]
@@ -316,7 +318,7 @@ fn redaction_keeps_id_and_signatures() {
     let redacted = made.redacted();
     assert_eq!(redacted.id, made.id);
     assert!(redacted.content().is_empty());
-    assert_eq!(redacted.object["signatures"], made.object["signatures"]);
+    assert_eq!(redacted.to_map()["signatures"], made.to_map()["signatures"]);
     // Served redacted, it verifies elsewhere, as redacted.
     let elsewhere = Pdu::parse(redacted.to_json().as_bytes(), version("I.1")).unwrap();
     let verified = elsewhere

@@ -10,10 +10,10 @@ use roomlet_wire::{
 struct PeersKey<'a>(&'a Scene);
 
 impl KeyRing for PeersKey<'_> {
-    fn key(&self, server: &ServerName, id: &KeyId, at: i64, _: bool) -> Result<PublicKey> {
+    fn key(&self, server: &str, id: &str, at: i64, _: bool) -> Result<PublicKey> {
         let peer = &self.0.peer;
         match (
-            server == &peer.name && id == peer.key.id(),
+            server == peer.name.as_str() && id == peer.key.id().as_str(),
             at <= peer.now_ms() + 7 * 86_400_000,
         ) {
             (true, true) => Ok(peer.key.public()),
