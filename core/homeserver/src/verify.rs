@@ -3,7 +3,7 @@
 use crate::inner::Inner;
 use roomlet_wire::{
     Code, Error, EventId, KeyId, Map, Parsed, Pdu, Result, RoomId, RoomVersion, ServerName, Verified,
-    json::{Object, RawValue},
+    json::{Object, Raw, RawValue},
 };
 use std::collections::BTreeSet;
 
@@ -103,8 +103,7 @@ fn needed_keys(pdu: &Pdu<Parsed>) -> Vec<(ServerName, KeyId, i64)> {
 
 /// The keys whose signatures an event carries of one server.
 pub(crate) fn keys_of(pdu: &Pdu<Parsed>, server: &ServerName) -> Vec<(ServerName, KeyId, i64)> {
-    let signatures = pdu.object().get("signatures");
-    let signatures = signatures.and_then(|all| all.get(server)?.as_object());
+    let signatures = pdu.signatures().get(server).and_then(Raw::as_object);
     let ids = signatures
         .into_iter()
         .flat_map(Object::iter)

@@ -240,7 +240,7 @@ fn check_hash(text: &str) -> Result<(), &'static str> {
     let ok = text.len() == 43
         && text
             .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"-_+/".contains(&b));
+            .all(|b| matches!(b, b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'-' | b'_' | b'+' | b'/'));
     if ok {
         Ok(())
     } else {

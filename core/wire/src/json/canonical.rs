@@ -3,6 +3,7 @@
 use super::{
     number::{self, Numbers},
     print::put_string,
+    scan,
     tape::{self, Entry, Kind, Tape},
 };
 use crate::{
@@ -243,15 +244,15 @@ impl<'a> Cursor<'a> {
             self.at += 1;
             return Some(());
         }
-        let mut last: Option<&str> = None;
+        let mut last: Option<(&str, bool)> = None;
         loop {
-            let key = self.string()?;
-            if let Some(last) = last
-                && !ascends(last, key)
+            let (key, is_escaped) = self.string()?;
+            if let Some((last, was_escaped)) = last
+                && !ascends(last, key, was_escaped || is_escaped)
             {
                 return None;
             }
-            last = Some(key);
+            last = Some((key, is_escaped));
             self.take(b':')?;
             member(self, key, depth)?;
             match self.peek()? {
@@ -269,24 +270,26 @@ impl<'a> Cursor<'a> {
         found.then(|| self.at += word.len())
     }
 
-    /// Steps over a string and gives what stands between its quotes.
-    fn string(&mut self) -> Option<&'a str> {
+    /// Steps over a string and gives what stands between its quotes, and whether anything is escaped there.
+    fn string(&mut self) -> Option<(&'a str, bool)> {
         self.take(b'"')?;
         let bytes = self.text.as_bytes();
         let start = self.at;
         let mut at = start;
+        let mut is_escaped = false;
         loop {
-            while PLAIN[usize::from(*bytes.get(at)?)] {
-                at += 1;
-            }
-            match bytes[at] {
+            at = scan::plain_end(bytes, at);
+            match *bytes.get(at)? {
                 b'"' => break,
-                b'\\' => at += canonical_escape(&bytes[at + 1..])?,
+                b'\\' => {
+                    is_escaped = true;
+                    at += canonical_escape(&bytes[at + 1..])?;
+                }
                 _ => return None,
             }
         }
         self.at = at + 1;
-        Some(&self.text[start..at])
+        Some((&self.text[start..at], is_escaped))
     }
 
     fn number(&mut self) -> Option<()> {
@@ -347,19 +350,6 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// The bytes that stand for themselves in a string.
-const PLAIN: [bool; 256] = {
-    let mut plain = [true; 256];
-    let mut byte = 0;
-    while byte < 0x20 {
-        plain[byte] = false;
-        byte += 1;
-    }
-    plain[b'"' as usize] = false;
-    plain[b'\\' as usize] = false;
-    plain
-};
-
 /// The length of a canonical escape, the backslash included, of which `rest` follows the backslash (CJ-3).
 fn canonical_escape(rest: &[u8]) -> Option<usize> {
     match rest {
@@ -379,9 +369,9 @@ fn canonical_escape(rest: &[u8]) -> Option<usize> {
     }
 }
 
-/// Whether one key comes before another, both as they stand between their quotes.
-fn ascends(a: &str, b: &str) -> bool {
-    if a.contains('\\') || b.contains('\\') {
+/// Whether one key comes before another, both as they stand between their quotes, where something may be escaped.
+fn ascends(a: &str, b: &str, escaped: bool) -> bool {
+    if escaped {
         tape::unescape(a) < tape::unescape(b)
     } else {
         a < b

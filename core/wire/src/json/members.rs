@@ -116,11 +116,15 @@ impl<'a> Members<'a> {
             .map(|(_, value, _)| value)
     }
 
-    /// Where the value of `key` stands in the text, if it is an object.
-    pub(crate) fn object_span(&self, key: &str) -> Option<(usize, usize)> {
-        let span = self.spans().iter().find(|span| self.key(span) == key)?;
-        let start = span.key_end + 2;
-        (self.text.as_bytes()[start] == b'{').then_some((start, span.end))
+    /// Where those values stand in the text that are objects, by key.
+    pub(crate) fn spans_of_objects(&self) -> impl Iterator<Item = (&'a str, (u32, u32))> {
+        let objects = self.spans().iter().filter_map(|span| {
+            let start = span.key_end + 2;
+            let is_object = self.text.as_bytes()[start] == b'{';
+            // Texts have less than 4 GiB.
+            is_object.then_some((self.key(span), (start as u32, span.end as u32)))
+        });
+        objects
     }
 
     /// Gives the object without the members that `keep` refuses, in as few pieces as possible.

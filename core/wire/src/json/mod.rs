@@ -7,6 +7,7 @@ mod number;
 mod parse;
 mod print;
 mod raw;
+mod scan;
 mod tape;
 
 pub use canonical::canonical;

@@ -1,6 +1,6 @@
 //! Views on canonical text: values are found by scanning it, and nothing is copied but what is escaped.
 
-use super::{Map, Numbers, Value, canonical, is_canonical, parse::number_value, tape::unescape};
+use super::{Map, Numbers, Value, canonical, is_canonical, parse::number_value, scan, tape::unescape};
 use crate::{error::Result, limits};
 use alloc::{borrow::Cow, string::String, vec::Vec};
 
@@ -174,6 +174,12 @@ impl<'a> Object<'a> {
 }
 
 impl<'a> Array<'a> {
+    /// The canonical text.
+    #[must_use]
+    pub fn text(self) -> &'a str {
+        self.0
+    }
+
     /// The items.
     pub fn iter(self) -> impl Iterator<Item = Raw<'a>> {
         Items { text: self.0, at: 1 }
@@ -256,14 +262,14 @@ pub(crate) fn decoded(raw: &str) -> Cow<'_, str> {
 fn string_end(text: &str, at: usize) -> usize {
     let bytes = text.as_bytes();
     let mut at = at + 1;
-    while let Some(byte) = bytes.get(at) {
-        match byte {
-            b'"' => return at + 1,
-            b'\\' => at += 2,
-            _ => at += 1,
+    loop {
+        at = scan::plain_end(bytes, at);
+        match bytes.get(at) {
+            Some(b'"') => return at + 1,
+            Some(b'\\') => at += 2,
+            _ => return bytes.len(),
         }
     }
-    bytes.len()
 }
 
 /// The offset after the value that begins at `at`. Does not recurse.

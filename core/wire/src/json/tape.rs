@@ -1,7 +1,10 @@
 //! The parser: one pass, no recursion, every refusal with its byte offset and the rule. It gives a flat list of what it
 //! found, of which trees and canonical text are made.
 
-use super::number::{self, Numbers};
+use super::{
+    number::{self, Numbers},
+    scan,
+};
 use crate::error::{Code, Error, Result};
 use alloc::{format, string::String, vec::Vec};
 
@@ -207,9 +210,7 @@ impl<'a> Parser<'a> {
         self.at += 1;
         let mut kind = Kind::Plain;
         loop {
-            while !matches!(self.peek(), None | Some(b'"' | b'\\' | 0..=0x1F)) {
-                self.at += 1;
-            }
+            self.at = scan::plain_end(self.text.as_bytes(), self.at);
             match self.peek() {
                 Some(b'"') => {
                     self.push(kind, opening + 1, self.at);

@@ -113,8 +113,29 @@ pub struct Event {
     pub preview: Option<Vec<Value>>,
     /// The event in canonical JSON: with `hashes` and `signatures`, without `unsigned`; `event_id` only in versions 1–2.
     json: Box<str>,
-    /// Where `content` stands in it.
-    content: (usize, usize),
+    spans: Spans,
+}
+
+/// Where the objects that are looked into stand in an event's text.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Spans {
+    content: (u32, u32),
+    signatures: (u32, u32),
+}
+
+impl Spans {
+    /// Those of an event that has them, as parsing checks.
+    fn of(members: &Members<'_>) -> Self {
+        let (mut content, mut signatures) = ((0, 0), (0, 0));
+        for (key, span) in members.spans_of_objects() {
+            match key {
+                "content" => content = span,
+                "signatures" => signatures = span,
+                _ => {}
+            }
+        }
+        Self { content, signatures }
+    }
 }
 
 impl Event {
@@ -151,7 +172,17 @@ impl Event {
     /// `content`.
     #[must_use]
     pub fn content(&self) -> Object<'_> {
-        Object::trusted(&self.json[self.content.0..self.content.1])
+        self.object_at(self.spans.content)
+    }
+
+    /// `signatures`.
+    #[must_use]
+    pub fn signatures(&self) -> Object<'_> {
+        self.object_at(self.spans.signatures)
+    }
+
+    fn object_at(&self, (start, end): (u32, u32)) -> Object<'_> {
+        Object::trusted(&self.json[start as usize..end as usize])
     }
 
     /// The server of the sender.
@@ -180,7 +211,7 @@ impl Event {
     fn with_json(&self, json: String) -> Self {
         let object = Object::trusted(&json);
         let redacts = Self::find_redacts(object, &self.kind, self.version);
-        let content = content_of(&Members::of(object)).unwrap_or((0, 0));
+        let spans = Spans::of(&Members::of(object));
         Self {
             version: self.version,
             id: self.id.clone(),
@@ -197,7 +228,7 @@ impl Event {
             oversized_ids: self.oversized_ids,
             preview: self.preview.clone(),
             json: json.into_boxed_str(),
-            content,
+            spans,
         }
     }
 
@@ -213,9 +244,4 @@ impl Event {
         };
         EventId::parse(&value.as_str()?).ok()
     }
-}
-
-/// Where the value of `content` stands, if it is an object.
-fn content_of(members: &Members<'_>) -> Option<(usize, usize)> {
-    members.object_span("content")
 }

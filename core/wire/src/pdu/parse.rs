@@ -1,6 +1,6 @@
 //! Step 1 of an event's receipt: form, limits, event id (EV-1, EV-2, ID-11 … ID-15, CJ-2, CJ-5).
 
-use super::{Event, Parsed, Pdu, Reading, Verified, content_of, verify};
+use super::{Event, Parsed, Pdu, Reading, Spans, Verified, verify};
 use crate::{
     base64,
     error::{Code, Error, Result},
@@ -279,7 +279,7 @@ fn read(
         oversized_ids: ids.oversized,
         preview: None,
         kind: Text::from(&*kind),
-        content: content_of(members).unwrap_or((0, 0)),
+        spans: Spans::of(members),
         json: String::from(text).into_boxed_str(),
     };
     verify::check_authorising_user(&event)?;
@@ -393,13 +393,12 @@ fn references(
     let Some(items) = value.and_then(Raw::as_array) else {
         return Err(wrong_type(value, field, "an array"));
     };
-    let count = items.len();
-    if count > limit {
-        let rule = format!("has {count} entries, at most {limit} (ID-13)");
-        return Err(bad_field(field, &rule));
-    }
-    let mut ids = Vec::with_capacity(count);
+    let mut ids = Vec::with_capacity((items.text().len() / ID_BYTES + 1).min(limits::PREV_EVENTS));
     for item in items.iter() {
+        if ids.len() == limit {
+            let rule = format!("has {} entries, at most {limit} (ID-13)", items.len());
+            return Err(bad_field(field, &rule));
+        }
         let id = match version.event_format {
             EventFormat::ServerIds => paired_id(item),
             EventFormat::HashIds | EventFormat::UrlSafeHashIds => item.as_str(),
@@ -410,6 +409,9 @@ fn references(
     }
     Ok(ids)
 }
+
+/// What an event id takes in a list, in bytes.
+const ID_BYTES: usize = 47;
 
 /// The id of a reference `[id, hashes]`.
 fn paired_id(item: Raw<'_>) -> Option<Cow<'_, str>> {

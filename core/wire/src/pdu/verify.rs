@@ -51,9 +51,8 @@ impl Pdu<Parsed> {
                 signers.push(server);
             }
         }
-        let signatures = event.object().get("signatures");
         for server in &signers {
-            let signed = signatures.and_then(|all| all.get(server)?.as_object());
+            let signed = event.signatures().get(server).and_then(Raw::as_object);
             check_signatures(&event, &reading.signing_form, signed, server, keys, |_, _| {})?;
         }
         drop(signers);
