@@ -6,7 +6,6 @@ use crate::{
     room::{OpenRoom, Outgoing},
     types::{CreateRoom, Preset},
 };
-use roomlet_room::Levels;
 use roomlet_wire::{
     Code, Error, EventId, Map, Result, RoomId, RoomVersion, ServerName, UserId, Value,
     json::{self, RawValue},
@@ -255,7 +254,8 @@ impl OpenRoom {
             let about = format!("event {target}: redacting a {} breaks its room", held.pdu().kind);
             return Err(Error::new(Code::Denied, about));
         }
-        let levels = Levels::of(&self.current_view());
+        let events = self.current_levels()?;
+        let levels = events.levels();
         let same_server = held.pdu().sender.server() == sender.server();
         if same_server || levels.of_user(sender).reaches(levels.to_redact()) {
             return Ok(());

@@ -1,7 +1,7 @@
 //! The verdict on an event: authorization steps 4, 5 and 6 of its receipt (EV-21).
 
 use crate::{
-    auth::{self, AuthMap, Denied},
+    auth::{self, AuthState, Denied},
     node::{Node, Source},
     slot::Slots,
     state::StateMap,
@@ -35,7 +35,7 @@ pub fn judge(
         Verdict::Accepted => {}
         refused => return Ok(refused),
     }
-    let current = auth::load(&node.pdu, current, source, slots)?;
+    let current = auth::load(node, current, source, slots)?;
     Ok(match auth::check(node, &current) {
         Ok(()) => Verdict::Accepted,
         Err(denied) => Verdict::SoftFailed(denied), // step 6
@@ -56,7 +56,7 @@ pub fn judge_backfilled(
         Verdict::Accepted => {}
         refused => return Ok(refused),
     }
-    let before = auth::load(&node.pdu, before, source, slots)?;
+    let before = auth::load(node, before, source, slots)?;
     Ok(match auth::check(node, &before) {
         Ok(()) => Verdict::Accepted,
         Err(denied) => Verdict::Rejected(denied), // step 5
@@ -76,8 +76,8 @@ pub fn judge_outlier(node: &Node, source: &dyn Source) -> Result<Verdict> {
         .iter()
         .map(|num| source.node(*num))
         .collect::<Result<Vec<Arc<Node>>>>()?;
-    let verdict = auth::check_auth_events(node, &auth)
-        .and_then(|()| auth::check(node, &auth.into_iter().collect::<AuthMap>()));
+    let verdict =
+        auth::check_auth_events(node, &auth).and_then(|()| auth::check(node, &AuthState::of(node, auth)));
     Ok(match verdict {
         Ok(()) => Verdict::Accepted,
         Err(denied) => Verdict::Rejected(denied), // step 4

@@ -18,8 +18,8 @@ pub mod resolve;
 pub mod slot;
 pub mod state;
 
-pub use auth::{AuthMap, AuthState, Denied, Levels, Power};
+pub use auth::{AuthState, Denied, Levels, Power};
 pub use ingest::Verdict;
-pub use node::{AuthContent, Node, Source};
+pub use node::{AuthContent, Node, Role, Source};
 pub use slot::Slots;
 pub use state::StateMap;

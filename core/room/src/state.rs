@@ -21,10 +21,21 @@ pub struct StateMap {
 
 /// No node is without entries.
 #[derive(Clone)]
-enum Trie {
-    Branch([Option<Arc<Trie>>; WIDTH]),
-    Leaf([Option<EventNum>; WIDTH]),
+struct Trie {
+    /// The greatest event number below, so that the newest entries are found without looking at the others.
+    newest: u32,
+    entries: Entries,
 }
+
+#[derive(Clone)]
+enum Entries {
+    Branch([Option<Arc<Trie>>; WIDTH]),
+    /// Event numbers; [`NONE`] where a slot is free.
+    Leaf([u32; WIDTH]),
+}
+
+/// No event in a state has this number.
+const NONE: u32 = u32::MAX;
 
 /// A slot that differs between two states: what the first and what the second hold there.
 pub type Change = (SlotNum, Option<EventNum>, Option<EventNum>);
@@ -57,9 +68,9 @@ impl StateMap {
         let mut level = self.height;
         let mut trie = self.root.as_ref()?;
         loop {
-            match &**trie {
-                Trie::Branch(children) => trie = children[digit(slot.0, level)].as_ref()?,
-                Trie::Leaf(events) => return events[digit(slot.0, 0)],
+            match &trie.entries {
+                Entries::Branch(children) => trie = children[digit(slot.0, level)].as_ref()?,
+                Entries::Leaf(events) => return event(events[digit(slot.0, 0)]),
             }
             level = level.saturating_sub(1);
         }
@@ -69,25 +80,13 @@ impl StateMap {
     pub fn insert(&mut self, slot: SlotNum, event: EventNum) -> Option<EventNum> {
         while !fits(slot, self.height) {
             if let Some(root) = self.root.take() {
-                let mut children = [const { None }; WIDTH];
-                children[0] = Some(root);
-                self.root = Some(Arc::new(Trie::Branch(children)));
+                self.root = Some(Arc::new(Trie::above(root)));
             }
             self.height += 1;
         }
-        let mut place = &mut self.root;
-        for level in (0..=self.height).rev() {
-            let trie = Arc::make_mut(place.get_or_insert_with(|| Arc::new(Trie::empty(level))));
-            match trie {
-                Trie::Branch(children) => place = &mut children[digit(slot.0, level)],
-                Trie::Leaf(events) => {
-                    let old = events[digit(slot.0, 0)].replace(event);
-                    self.len += usize::from(old.is_none());
-                    return old;
-                }
-            }
-        }
-        None
+        let old = insert(&mut self.root, slot.0, self.height, event.0);
+        self.len += usize::from(old.is_none());
+        old
     }
 
     /// Makes `slot` free; returns what held it.
@@ -106,7 +105,16 @@ impl StateMap {
         if let Some(root) = &self.root {
             stack.push((&**root, 0, 0));
         }
-        Iter { stack }
+        Iter { stack, least: 0 }
+    }
+
+    /// The entries whose events have at least this number, by ascending slot. Costs what it finds, not what is held.
+    #[must_use]
+    pub fn iter_from(&self, least: EventNum) -> Iter<'_> {
+        Iter {
+            least: least.0,
+            ..self.iter()
+        }
     }
 
     /// Where two states differ, by ascending slot. What they share in memory is skipped, so that a state and
@@ -124,9 +132,7 @@ impl StateMap {
         let mut map = self.clone();
         while map.height < height {
             if let Some(root) = map.root.take() {
-                let mut children = [const { None }; WIDTH];
-                children[0] = Some(root);
-                map.root = Some(Arc::new(Trie::Branch(children)));
+                map.root = Some(Arc::new(Trie::above(root)));
             }
             map.height += 1;
         }
@@ -136,12 +142,38 @@ impl StateMap {
 
 impl Trie {
     fn empty(level: u32) -> Self {
-        if level == 0 {
-            Self::Leaf([None; WIDTH])
+        let entries = if level == 0 {
+            Entries::Leaf([NONE; WIDTH])
         } else {
-            Self::Branch([const { None }; WIDTH])
+            Entries::Branch([const { None }; WIDTH])
+        };
+        Self { newest: 0, entries }
+    }
+
+    /// One level more, for slots that have no place in `root`.
+    fn above(root: Arc<Self>) -> Self {
+        let newest = root.newest;
+        let mut children = [const { None }; WIDTH];
+        children[0] = Some(root);
+        Self {
+            newest,
+            entries: Entries::Branch(children),
         }
     }
+
+    /// Looks anew for what is newest; whether anything is there.
+    fn refresh(&mut self) -> bool {
+        let newest = match &self.entries {
+            Entries::Branch(children) => children.iter().flatten().map(|child| child.newest).max(),
+            Entries::Leaf(events) => events.iter().copied().filter(|num| *num != NONE).max(),
+        };
+        self.newest = newest.unwrap_or(0);
+        newest.is_some()
+    }
+}
+
+fn event(num: u32) -> Option<EventNum> {
+    (num != NONE).then_some(EventNum(num))
 }
 
 /// Whether `slot` has a place in a trie of this height.
@@ -154,19 +186,34 @@ fn digit(slot: u32, level: u32) -> usize {
 }
 
 /// Recursion as deep as the trie: at most 8.
+fn insert(place: &mut Option<Arc<Trie>>, slot: u32, level: u32, num: u32) -> Option<EventNum> {
+    let trie = Arc::make_mut(place.get_or_insert_with(|| Arc::new(Trie::empty(level))));
+    let old = match &mut trie.entries {
+        Entries::Branch(children) => insert(
+            &mut children[digit(slot, level)],
+            slot,
+            level.saturating_sub(1),
+            num,
+        ),
+        Entries::Leaf(events) => event(core::mem::replace(&mut events[digit(slot, 0)], num)),
+    };
+    if num >= trie.newest {
+        trie.newest = num;
+    } else if old.is_some_and(|old| old.0 == trie.newest) {
+        trie.refresh();
+    }
+    old
+}
+
+/// Recursion as deep as the trie: at most 8.
 fn remove(place: &mut Option<Arc<Trie>>, slot: u32, level: u32) {
     let Some(trie) = place else { return };
-    let empty = match Arc::make_mut(trie) {
-        Trie::Branch(children) => {
-            remove(&mut children[digit(slot, level)], slot, level.saturating_sub(1));
-            children.iter().all(Option::is_none)
-        }
-        Trie::Leaf(events) => {
-            events[digit(slot, 0)] = None;
-            events.iter().all(Option::is_none)
-        }
-    };
-    if empty {
+    let trie = Arc::make_mut(trie);
+    match &mut trie.entries {
+        Entries::Branch(children) => remove(&mut children[digit(slot, level)], slot, level.saturating_sub(1)),
+        Entries::Leaf(events) => events[digit(slot, 0)] = NONE,
+    }
+    if !trie.refresh() {
         *place = None;
     }
 }
@@ -178,7 +225,9 @@ fn diff(a: Option<&Arc<Trie>>, b: Option<&Arc<Trie>>, prefix: u32, changes: &mut
         (Some(a), Some(b)) if Arc::ptr_eq(a, b) => return,
         (a, b) => (a.map(|a| &**a), b.map(|b| &**b)),
     };
-    let is_leaf = matches!(a.or(b), Some(Trie::Leaf(_)));
+    let is_leaf = a
+        .or(b)
+        .is_some_and(|trie| matches!(trie.entries, Entries::Leaf(_)));
     for (i, low) in (0..WIDTH).zip(0u32..) {
         let prefix = (prefix << BITS) | low;
         if is_leaf {
@@ -199,18 +248,16 @@ fn diff(a: Option<&Arc<Trie>>, b: Option<&Arc<Trie>>, prefix: u32, changes: &mut
 
 impl Trie {
     fn child(&self, i: usize) -> Option<&Arc<Trie>> {
-        if let Self::Branch(children) = self {
-            children[i].as_ref()
-        } else {
-            None
+        match &self.entries {
+            Entries::Branch(children) => children[i].as_ref(),
+            Entries::Leaf(_) => None,
         }
     }
 
     fn event(&self, i: usize) -> Option<EventNum> {
-        if let Self::Leaf(events) = self {
-            events[i]
-        } else {
-            None
+        match &self.entries {
+            Entries::Leaf(events) => event(events[i]),
+            Entries::Branch(_) => None,
         }
     }
 }
@@ -219,6 +266,8 @@ impl Trie {
 pub struct Iter<'a> {
     /// Nodes from the root down, each with the next entry to look at and the prefix of its slots.
     stack: Vec<(&'a Trie, usize, u32)>,
+    /// Entries with smaller event numbers are passed over.
+    least: u32,
 }
 
 impl Iterator for Iter<'_> {
@@ -233,14 +282,18 @@ impl Iterator for Iter<'_> {
             }
             *next += 1;
             let slot = (*prefix << BITS) | i as u32;
-            match trie {
-                Trie::Branch(children) => {
-                    if let Some(child) = &children[i] {
+            match &trie.entries {
+                Entries::Branch(children) => {
+                    if let Some(child) = &children[i]
+                        && child.newest >= self.least
+                    {
                         self.stack.push((child, 0, slot));
                     }
                 }
-                Trie::Leaf(events) => {
-                    if let Some(event) = events[i] {
+                Entries::Leaf(events) => {
+                    if let Some(event) = event(events[i])
+                        && event.0 >= self.least
+                    {
                         return Some((SlotNum(slot), event));
                     }
                 }

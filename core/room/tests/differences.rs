@@ -104,7 +104,7 @@ fn d6_one_right_signature_of_several_makes_a_third_party_invite() {
             ]);
             let content = json::map_to_canonical(&content);
             let node = world.draft(&at, state_event("@creator:a", "m.room.member", "@x:b", &content));
-            let state = auth::load(&node.pdu, &at.state, &world, &world.slots).unwrap();
+            let state = auth::load(&node, &at.state, &world, &world.slots).unwrap();
             auth::check(&node, &state).map_err(|denied| matches!(denied, Denied::ThirdPartyInvite(_)))
         };
         assert_eq!(verdict("another.id", 2), Err(true), "{version}");

@@ -4,7 +4,7 @@
 
 mod support;
 
-use roomlet_room::{AuthMap, Denied, Power, auth};
+use roomlet_room::{AuthState, Denied, Levels, Power, auth};
 use roomlet_wire::{EventNum, Pdu, RoomId};
 use support::{Branch, EXACT, World, member, message, state_event, version};
 
@@ -59,7 +59,7 @@ fn a_create_event_follows_nothing_and_is_of_its_rooms_server() {
     let foreign = state_event("@x:b", "m.room.create", "", r#"{"creator":"@x:b"}"#).after(&[]);
     let node = world.draft(&at, foreign);
     assert_eq!(
-        auth::check(&node, &AuthMap::new()),
+        auth::check(&node, &AuthState::empty()),
         Err(Denied::CreateForeignRoomId)
     );
 }
@@ -68,7 +68,7 @@ fn a_create_event_follows_nothing_and_is_of_its_rooms_server() {
 fn nothing_is_allowed_without_a_create_event() {
     let (mut world, at) = room("10");
     let node = world.draft(&at, message("@alice:b", "m.x", "{}"));
-    assert_eq!(auth::check(&node, &AuthMap::new()), Err(Denied::NoCreate));
+    assert_eq!(auth::check(&node, &AuthState::empty()), Err(Denied::NoCreate));
 }
 
 #[test]
@@ -340,7 +340,7 @@ fn a_denied_change_says_what_was_to_change() {
             r#"{"users":{"@creator:a":100,"@mod:a":50}}"#,
         ),
     );
-    let state = auth::load(&node.pdu, &at.state, &world, &world.slots).unwrap();
+    let state = auth::load(&node, &at.state, &world, &world.slots).unwrap();
     let denied = Denied::PowerChange {
         path: "users.@mod2:b".into(),
         old: Some(50),
@@ -471,20 +471,21 @@ fn a_redaction_of_versions_1_and_2_needs_the_level_or_the_same_server() {
 fn a_redaction_is_applied_with_the_level_or_for_the_same_server() {
     let (mut world, at) = room("11");
     let of = |world: &mut World, sender: &str| world.draft(&at, message(sender, "m.x", "{}"));
-    let state: AuthMap = at
-        .state
-        .iter()
-        .map(|(_, num)| world.nodes[num.0 as usize].clone())
-        .collect();
+    let held = |kind| {
+        let num = world.held(&at.state, kind, "").unwrap();
+        world.nodes[num.0 as usize].clone()
+    };
+    let (create, power_levels) = (held("m.room.create"), held("m.room.power_levels"));
+    let levels = Levels::new(Some(&create), Some(&power_levels));
     let (alice, creator, moderator, second) = (
         of(&mut world, "@alice:b"),
         of(&mut world, "@creator:a"),
         of(&mut world, "@mod:a"),
         of(&mut world, "@mod2:b"),
     );
-    assert!(auth::may_redact(&alice.pdu, &alice.pdu, &state));
-    assert!(auth::may_redact(&alice.pdu, &second.pdu, &state));
-    assert!(!auth::may_redact(&alice.pdu, &creator.pdu, &state));
-    assert!(auth::may_redact(&moderator.pdu, &alice.pdu, &state));
+    assert!(auth::may_redact(&alice.pdu, &alice.pdu, levels));
+    assert!(auth::may_redact(&alice.pdu, &second.pdu, levels));
+    assert!(!auth::may_redact(&alice.pdu, &creator.pdu, levels));
+    assert!(auth::may_redact(&moderator.pdu, &alice.pdu, levels));
     assert_eq!(alice.num, EventNum(world.nodes.len() as u32));
 }

@@ -124,14 +124,12 @@ impl Elsewhere {
             let node = waiting.remove(next);
             let num = EventNum(there.nodes.len() as u32);
             let auth = node.auth.iter().map(|num| there.nums[&world.id(*num)]).collect();
-            let slot = node
-                .pdu
-                .state_key
-                .as_deref()
-                .map(|key| there.slots.intern(&node.pdu.kind, key));
+            if let Some(key) = node.pdu.state_key.as_deref() {
+                there.slots.intern(&node.pdu.kind, key);
+            }
             there.nums.insert(node.pdu.id.clone(), num);
             there.nodes.push(Arc::new(
-                Node::new(num, node.pdu.clone(), slot, auth, false).unwrap(),
+                Node::new(num, node.pdu.clone(), &there.slots, auth, false).unwrap(),
             ));
         }
         there

@@ -123,7 +123,7 @@ fn the_denial_of_a_restricted_join_says_what_power_was_needed() {
     );
     let content = r#"{"membership":"join","join_authorised_via_users_server":"@alice:b"}"#;
     let node = world.draft(&at, state_event("@new:c", "m.room.member", "@new:c", content));
-    let state = auth::load(&node.pdu, &at.state, &world, &world.slots).unwrap();
+    let state = auth::load(&node, &at.state, &world, &world.slots).unwrap();
     let denied = Denied::PowerTooLow {
         action: Action::AuthoriseJoin,
         need: 50,

@@ -123,11 +123,12 @@ fn an_event_with_an_identifier_beyond_255_bytes_is_rejected() {
 fn a_node_cites_only_events_held_before_it() {
     let (mut world, before, _) = before_and_after_a_ban("10");
     let node = world.draft(&before, message("@alice:b", "m.x", "{}"));
-    let late = Node::new(node.num, node.pdu.clone(), None, vec![node.num], false);
+    let late = Node::new(node.num, node.pdu.clone(), &world.slots, vec![node.num], false);
     assert_eq!(late.unwrap_err().code(), Code::StoreDamaged);
-    let slot = world.slots.get("m.room.create", "");
+    let unheld = world.draft(&before, member("@creator:a", "@nobody:c", "invite"));
+    let slots = &roomlet_room::Slots::new();
     assert_eq!(
-        Node::new(node.num, node.pdu, slot, vec![], false)
+        Node::new(unheld.num, unheld.pdu, slots, vec![], false)
             .unwrap_err()
             .code(),
         Code::StoreDamaged

@@ -221,7 +221,7 @@ impl Graph {
         }
         let slot = key.map(|key| self.slots.intern(kind, key));
         let num = EventNum(self.nodes.len() as u32);
-        let node = Node::new(num, pdu, slot, cited, false).expect("it cites what is there");
+        let node = Node::new(num, pdu, &self.slots, cited, false).expect("it cites what is there");
         let current = self
             .branches
             .first()
@@ -231,7 +231,7 @@ impl Graph {
             ingest::judge(&node, &branch.state, &current, self, &self.slots).expect("every event is held");
         let rejected = matches!(verdict, Verdict::Rejected(_));
         assert!(judged || !rejected, "a room begins: {verdict:?}");
-        let before = auth::load(&node.pdu, &branch.state, self, &self.slots).expect("every event is held");
+        let before = auth::load(&node, &branch.state, self, &self.slots).expect("every event is held");
         if !rejected {
             assert_eq!(
                 auth::check(&node, &before),

@@ -125,12 +125,12 @@ impl Room {
             .as_deref()
             .map(|key| self.slots.intern(&pdu.kind, key));
         let num = EventNum(u32::try_from(self.nodes.len()).expect("rooms are small"));
-        let mut node = Node::new(num, pdu, slot, auth, false)?;
+        let mut node = Node::new(num, pdu, &self.slots, auth, false)?;
         let own = match ingest::judge_outlier(&node, self)? {
             Verdict::Rejected(denied) | Verdict::SoftFailed(denied) => Err(denied),
             Verdict::Accepted => Ok(()),
         };
-        let before = auth::check(&node, &auth::load(&node.pdu, &state_before, self, &self.slots)?);
+        let before = auth::check(&node, &auth::load(&node, &state_before, self, &self.slots)?);
         node.rejected = own.is_err() || (before.is_err() && !self.outliers);
         let mut state_after = state_before.clone();
         if let Some(slot) = slot

@@ -1,9 +1,6 @@
 //! The events of one room that are in memory, read from the store when asked for.
 
-use roomlet_room::{
-    node::{AuthContent, Node},
-    slot::Slots,
-};
+use roomlet_room::{node::Node, slot::Slots};
 use roomlet_store::{EventFlags, EventRow, Store};
 use roomlet_wire::{Code, Error, EventId, EventNum, Pdu, Result, RoomNum, RoomVersion, StateNum, Verified};
 use std::{
@@ -141,20 +138,20 @@ impl Events {
         rejected: bool,
         slots: &Slots,
     ) -> Result<Node> {
-        let slot = pdu.state_key.as_deref().and_then(|key| slots.get(&pdu.kind, key));
-        let mut auth = Vec::with_capacity(pdu.auth_events.len());
+        let mut auth = Vec::with_capacity(pdu.auth_events.len() + 1);
         for id in &pdu.auth_events {
             auth.extend(self.find(id)?);
         }
-        let content = AuthContent::parse(&pdu);
-        Ok(Node {
-            num,
-            pdu,
-            slot,
-            auth,
-            rejected,
-            content,
-        })
+        // The implicit edge of EV-4.
+        if self.version.room_id_is_create_hash
+            && pdu.kind != "m.room.create"
+            && let Ok(create) = EventId::parse(&format!("${}", &pdu.room_id[1..]))
+            && let Some(create) = self.find(&create)?
+            && !auth.contains(&create)
+        {
+            auth.push(create);
+        }
+        Ok(Node::unplaced(num, pdu, slots, auth, rejected))
     }
 
     /// Keeps an event, whose JSON has `bytes`, in memory, in place of what was known of it.

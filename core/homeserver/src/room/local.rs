@@ -4,7 +4,7 @@ use super::{
     ingest::{Arrival, Outcome},
     open::OpenRoom,
 };
-use roomlet_room::{Levels, auth, graph, state::StateMap};
+use roomlet_room::{auth, graph, state::StateMap};
 use roomlet_store::{OutboxItem, Write};
 use roomlet_wire::{
     Code, Error, EventId, EventNum, Map, Pdu, Result, ServerName, UserId, Value, Verified, pdu::Draft,
@@ -192,7 +192,7 @@ impl OpenRoom {
             return Ok(());
         }
         self.merged_at = now;
-        let needed = Levels::of(&self.current_view()).to_send(DUMMY_EVENT, false);
+        let needed = self.current_levels()?.levels().to_send(DUMMY_EVENT, false);
         let Some(sender) = self.local_user_with(needed)? else {
             return Ok(());
         };
@@ -255,11 +255,6 @@ impl OpenRoom {
     /// Transaction ids are the client's own in each room.
     fn txn_key(&self, txn_id: &str) -> String {
         format!("{} {txn_id}", self.num().0)
-    }
-
-    /// Checks a draft or template of another server's user against the current state, as it would be taken.
-    pub(crate) fn current_view(&self) -> super::read::View<'_> {
-        self.view(&self.current)
     }
 }
 

@@ -2,12 +2,7 @@
 //! see.
 
 use super::{events::Held, open::OpenRoom};
-use roomlet_room::{
-    Levels,
-    auth::{self, AuthState},
-    node::Node,
-    state::StateMap,
-};
+use roomlet_room::{Levels, auth, state::StateMap};
 use roomlet_store::{Direction, EventRow, Store, TimelinePos};
 use roomlet_wire::{Code, Error, EventId, EventNum, Pdu, Result, ServerName, StateNum, UserId, Verified};
 use std::{
@@ -16,19 +11,19 @@ use std::{
     sync::Arc,
 };
 
-/// A state of the room as the authorization rules read it.
-pub(crate) struct View<'a> {
-    room: &'a OpenRoom,
-    state: &'a StateMap,
+/// The events that say who has which power in a state.
+pub(crate) struct LevelEvents {
+    create: Option<Arc<Held>>,
+    power_levels: Option<Arc<Held>>,
 }
 
-impl AuthState for View<'_> {
-    fn get(&self, kind: &str, key: &str) -> Option<Arc<Node>> {
-        self.room
-            .in_state(self.state, kind, key)
-            .ok()
-            .flatten()
-            .map(|held| held.node.clone())
+impl LevelEvents {
+    /// The levels that they set.
+    pub(crate) fn levels(&self) -> Levels<'_> {
+        Levels::new(
+            self.create.as_ref().map(|held| &*held.node),
+            self.power_levels.as_ref().map(|held| &*held.node),
+        )
     }
 }
 
@@ -60,9 +55,17 @@ impl Visibility {
 }
 
 impl OpenRoom {
-    /// See [`View`].
-    pub(crate) fn view<'a>(&'a self, state: &'a StateMap) -> View<'a> {
-        View { room: self, state }
+    /// The events that say who has which power in a state.
+    pub(super) fn levels_in(&self, state: &StateMap) -> Result<LevelEvents> {
+        Ok(LevelEvents {
+            create: self.in_state(state, "m.room.create", "")?,
+            power_levels: self.in_state(state, "m.room.power_levels", "")?,
+        })
+    }
+
+    /// As [`levels_in`](Self::levels_in), in the current state.
+    pub(crate) fn current_levels(&self) -> Result<LevelEvents> {
+        self.levels_in(&self.current)
     }
 
     /// The events of a state, by slot.
@@ -299,7 +302,8 @@ impl OpenRoom {
     /// Refuses an event that the current state does not allow.
     pub(crate) fn check_allowed(&self, pdu: &Pdu<Verified>) -> Result<()> {
         let node = self.unplaced(pdu)?;
-        auth::check(&node, &self.current_view()).map_err(|denied| {
+        let state = auth::load(&node, &self.current, self, &self.slots)?;
+        auth::check(&node, &state).map_err(|denied| {
             let about = format!("{} of {} is not allowed: {denied}", pdu.kind, pdu.sender);
             Error::new(Code::Denied, about)
         })
@@ -307,12 +311,13 @@ impl OpenRoom {
 
     /// A joined local user who may invite, the first by user id.
     pub(crate) fn local_inviter(&self) -> Result<Option<UserId>> {
-        self.local_user_with(Levels::of(&self.current_view()).to_invite())
+        self.local_user_with(self.current_levels()?.levels().to_invite())
     }
 
     /// A joined local user of this power, the first by user id.
     pub(super) fn local_user_with(&self, level: i64) -> Result<Option<UserId>> {
-        let levels = Levels::of(&self.current_view());
+        let events = self.current_levels()?;
+        let levels = events.levels();
         for row in self.store.members(self.num(), Some("join"))? {
             if row.user.server() == self.me.as_str() && levels.of_user(&row.user).reaches(level) {
                 return Ok(Some(row.user));

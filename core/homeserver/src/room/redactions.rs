@@ -45,11 +45,8 @@ impl OpenRoom {
             return Ok(false);
         };
         let state = self.states.get(before)?;
-        Ok(auth::may_redact(
-            redaction.pdu(),
-            target.pdu(),
-            &self.view(&state),
-        ))
+        let events = self.levels_in(&state)?;
+        Ok(auth::may_redact(redaction.pdu(), target.pdu(), events.levels()))
     }
 
     fn apply_redaction(&mut self, redaction: &Held, target: &Held) -> Result<()> {

@@ -4,7 +4,7 @@ use super::{
     Case,
     denied::{Action, Denied, ThirdPartyFault},
 };
-use crate::node::{JoinRule, Member, Membership, ThirdPartyInvite, ThirdPartyKeys};
+use crate::node::{JoinRule, Member, Membership, Role, ThirdPartyInvite, ThirdPartyKeys};
 use roomlet_wire::json::{self, Map, Value};
 
 /// AUTH-7, then the rules of the new membership.
@@ -39,7 +39,7 @@ fn join(case: &Case<'_>, member: &Member, target: &str) -> Result<(), Denied> {
     let (pdu, version) = (case.pdu, case.pdu.version);
     let creator = case.create.create().and_then(|create| create.creator.as_deref());
     // a: before the test of the sender
-    if pdu.prev_events == [case.create.pdu.id.clone()] && creator == Some(target) {
+    if creator == Some(target) && matches!(&*pdu.prev_events, [prev] if *prev == case.create.pdu.id) {
         return Ok(());
     }
     if case.sender() != target {
@@ -83,13 +83,13 @@ fn third_party_invite(case: &Case<'_>, invite: &ThirdPartyInvite, target: &str) 
     if case.membership(target) == Membership::Ban {
         return denied(ThirdPartyFault::Banned);
     }
-    let (Some(signed), Some(mxid), Some(token)) = (&invite.signed, invite.mxid(), invite.token()) else {
+    let (Some(signed), Some(mxid), Some(_)) = (&invite.signed, invite.mxid(), invite.token()) else {
         return denied(ThirdPartyFault::Malformed);
     };
     if mxid != target {
         return denied(ThirdPartyFault::OtherUser);
     }
-    let Some(offer) = case.state.get("m.room.third_party_invite", token) else {
+    let Some(offer) = case.state.get(Role::ThirdPartyInvite) else {
         return denied(ThirdPartyFault::UnknownToken);
     };
     if offer.pdu.sender != case.pdu.sender {

@@ -8,82 +8,35 @@ mod denied;
 mod member;
 mod power;
 mod select;
+mod state;
 
 pub use denied::{Action, Denied, ThirdPartyFault};
 pub use power::{Levels, Power};
-pub(crate) use select::needed;
-pub use select::{load, select};
+pub use select::select;
+pub use state::{AuthState, load};
 
-use crate::node::{JoinRule, Membership, Node};
+use crate::node::{JoinRule, Membership, Node, Role};
 use alloc::{sync::Arc, vec::Vec};
-use roomlet_wire::pdu::Event;
-
-/// A state as the rules read it.
-pub trait AuthState {
-    /// The event that holds a type and state key.
-    fn get(&self, kind: &str, key: &str) -> Option<Arc<Node>>;
-}
-
-/// The few events of a state that matter for one event.
-#[derive(Clone, Default, Debug)]
-pub struct AuthMap(Vec<Arc<Node>>);
-
-impl AuthMap {
-    /// No events.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Puts a state event in its place, over the one that held it; others are left out.
-    pub fn set(&mut self, node: Arc<Node>) {
-        let Some(key) = node.pdu.state_key.as_deref() else {
-            return;
-        };
-        match self
-            .0
-            .iter_mut()
-            .find(|held| held.pdu.is_state(&node.pdu.kind, key))
-        {
-            Some(held) => *held = node,
-            None => self.0.push(node),
-        }
-    }
-}
-
-impl FromIterator<Arc<Node>> for AuthMap {
-    fn from_iter<I: IntoIterator<Item = Arc<Node>>>(nodes: I) -> Self {
-        let mut map = Self::new();
-        for node in nodes {
-            map.set(node);
-        }
-        map
-    }
-}
-
-impl AuthState for AuthMap {
-    fn get(&self, kind: &str, key: &str) -> Option<Arc<Node>> {
-        self.0.iter().find(|node| node.pdu.is_state(kind, key)).cloned()
-    }
-}
+use roomlet_wire::{SlotNum, pdu::Event};
+pub(crate) use state::role_of;
 
 /// Whether the rules that depend on a state allow an event in `state`: all but AUTH-3, for which there is
 /// [`check_auth_events`].
 ///
 /// # Errors
 /// The first rule that refuses it.
-pub fn check(node: &Node, state: &dyn AuthState) -> Result<(), Denied> {
+pub fn check(node: &Node, state: &AuthState) -> Result<(), Denied> {
     let pdu: &Event = &node.pdu;
     if pdu.kind == "m.room.create" {
         return create::check(node); // AUTH-1
     }
-    let create = state.get("m.room.create", "").ok_or(Denied::NoCreate)?;
-    check_room_id(pdu, &create)?; // AUTH-2
-    check_federation(pdu, &create)?; // AUTH-4
+    let create = &**state.get(Role::Create).ok_or(Denied::NoCreate)?;
+    check_room_id(pdu, create)?; // AUTH-2
+    check_federation(pdu, create)?; // AUTH-4
     if pdu.kind == "m.room.aliases" && pdu.version.special_aliases {
         return check_aliases(pdu); // AUTH-5
     }
-    let levels = Levels::new(Some(create.clone()), state.get("m.room.power_levels", ""));
+    let levels = Levels::new(Some(create), state.get(Role::PowerLevels).map(|node| &**node));
     let case = Case {
         node,
         pdu,
@@ -115,45 +68,44 @@ pub fn check_auth_events(node: &Node, auth: &[Arc<Node>]) -> Result<(), Denied> 
     if let Some(i) = (1..ids.len()).find(|i| ids[..*i].contains(&ids[*i])) {
         return Err(Denied::DuplicateAuthEvent { id: ids[i].clone() });
     }
-    let needed = select::needed(pdu);
-    let mut seen = Vec::new();
+    let mut seen: Vec<SlotNum> = Vec::with_capacity(auth.len());
+    let mut has_create = false;
     for entry in auth {
-        let (kind, id) = (entry.pdu.kind.as_str(), entry.pdu.id.clone());
-        if pdu.version.room_id_is_create_hash && kind == "m.room.create" && ids.contains(&id) {
+        let id = || entry.pdu.id.clone();
+        if pdu.version.room_id_is_create_hash
+            && entry.pdu.kind == "m.room.create"
+            && ids.contains(&entry.pdu.id)
+        {
             return Err(Denied::CreateAsAuthEvent);
         }
         if entry.pdu.room_id != pdu.room_id {
-            return Err(Denied::ForeignAuthEvent { id });
+            return Err(Denied::ForeignAuthEvent { id: id() });
         }
-        let Some(key) = entry.pdu.state_key.as_deref() else {
-            return Err(Denied::UnneededAuthEvent { id });
+        let Some(slot) = entry.slot else {
+            return Err(Denied::UnneededAuthEvent { id: id() });
         };
-        if seen.contains(&(kind, key)) {
-            return Err(Denied::DuplicateAuthEvent { id });
+        if seen.contains(&slot) {
+            return Err(Denied::DuplicateAuthEvent { id: id() });
         }
-        seen.push((kind, key));
-        if !needed.iter().any(|(k, s)| k == kind && s == key) {
-            return Err(Denied::UnneededAuthEvent { id });
-        }
+        seen.push(slot);
+        let Some(role) = role_of(node, entry) else {
+            return Err(Denied::UnneededAuthEvent { id: id() });
+        };
         if entry.rejected {
-            return Err(Denied::RejectedAuthEvent { id });
+            return Err(Denied::RejectedAuthEvent { id: id() });
         }
+        has_create |= role == Role::Create;
     }
-    if seen.contains(&("m.room.create", "")) {
-        Ok(())
-    } else {
-        Err(Denied::NoCreate)
-    }
+    if has_create { Ok(()) } else { Err(Denied::NoCreate) }
 }
 
 /// Whether a redaction that passed the ordinary rules is to be applied to `target` (EV-12, from version 3 on):
-/// its sender reaches the redact level in `state`, or both senders are of one server.
+/// its sender reaches the redact level of `levels`, those in force before it, or both senders are of one server.
 #[must_use]
-pub fn may_redact(redaction: &Event, target: &Event, state: &dyn AuthState) -> bool {
+pub fn may_redact(redaction: &Event, target: &Event, levels: Levels<'_>) -> bool {
     if redaction.room_id != target.room_id {
         return false;
     }
-    let levels = Levels::of(state);
     redaction.origin() == target.origin() || levels.of_user(&redaction.sender).reaches(levels.to_redact())
 }
 
@@ -215,9 +167,9 @@ fn check_redaction(case: &Case<'_>) -> Result<(), Denied> {
 struct Case<'a> {
     node: &'a Node,
     pdu: &'a Event,
-    state: &'a dyn AuthState,
-    create: Arc<Node>,
-    levels: Levels,
+    state: &'a AuthState,
+    create: &'a Node,
+    levels: Levels<'a>,
 }
 
 impl Case<'_> {
@@ -227,7 +179,14 @@ impl Case<'_> {
 
     /// No member event counts as having left (AUTH-16).
     fn membership(&self, user: &str) -> Membership {
-        let node = self.state.get("m.room.member", user);
+        let role = if user == self.sender() {
+            Role::Sender
+        } else if self.pdu.state_key.as_deref() == Some(user) {
+            Role::Target
+        } else {
+            Role::Authoriser
+        };
+        let node = self.state.get(role);
         node.and_then(|node| node.member()?.membership)
             .unwrap_or(Membership::Leave)
     }
@@ -235,7 +194,7 @@ impl Case<'_> {
     /// No join rules count as `invite` (AUTH-8).
     fn join_rule(&self) -> JoinRule {
         self.state
-            .get("m.room.join_rules", "")
+            .get(Role::JoinRules)
             .and_then(|node| node.join_rule())
             .unwrap_or(JoinRule::Invite)
     }

@@ -1,8 +1,8 @@
 //! Power levels: who has which, what needs which, who may change which (AUTH-21 … AUTH-26).
 
-use super::{AuthState, denied::Denied};
+use super::denied::Denied;
 use crate::node::{LevelTable, Node, PowerLevels};
-use alloc::{borrow::ToOwned, format, string::String, sync::Arc};
+use alloc::{borrow::ToOwned, format, string::String};
 use core::fmt;
 
 /// How much a user may do.
@@ -33,29 +33,20 @@ impl fmt::Display for Power {
 
 /// The power levels in force in a state: its create and power levels events with the defaults for what they
 /// do not say.
-#[derive(Clone, Debug)]
-pub struct Levels {
-    create: Option<Arc<Node>>,
-    event: Option<Arc<Node>>,
+#[derive(Clone, Copy, Debug)]
+pub struct Levels<'a> {
+    create: Option<&'a Node>,
+    event: Option<&'a Node>,
 }
 
-impl Levels {
+impl<'a> Levels<'a> {
     /// From the create event and the `m.room.power_levels` with state key `""`.
     #[must_use]
-    pub fn new(create: Option<Arc<Node>>, power_levels: Option<Arc<Node>>) -> Self {
+    pub fn new(create: Option<&'a Node>, power_levels: Option<&'a Node>) -> Self {
         Self {
             create,
             event: power_levels,
         }
-    }
-
-    /// Those of a state.
-    #[must_use]
-    pub fn of(state: &dyn AuthState) -> Self {
-        Self::new(
-            state.get("m.room.create", ""),
-            state.get("m.room.power_levels", ""),
-        )
     }
 
     /// A user's power (AUTH-21, AUTH-22, AUTH-26).
@@ -74,11 +65,7 @@ impl Levels {
     /// Whether creators rank above all levels here, and `user` is one.
     #[must_use]
     pub fn is_creator(&self, user: &str) -> bool {
-        let Some(node) = self
-            .create
-            .as_ref()
-            .filter(|node| node.pdu.version.creators_rank_above)
-        else {
+        let Some(node) = self.create.filter(|node| node.pdu.version.creators_rank_above) else {
             return false;
         };
         let more = node
@@ -123,12 +110,12 @@ impl Levels {
         self.said().and_then(|l| l.redact).unwrap_or(50)
     }
 
-    fn said(&self) -> Option<&PowerLevels> {
-        self.event.as_ref()?.power_levels()
+    fn said(&self) -> Option<&'a PowerLevels> {
+        self.event?.power_levels()
     }
 
-    fn first_creator(&self) -> Option<&str> {
-        self.create.as_ref()?.create()?.creator.as_deref()
+    fn first_creator(&self) -> Option<&'a str> {
+        self.create?.create()?.creator.as_deref()
     }
 }
 
@@ -136,7 +123,7 @@ impl Levels {
 ///
 /// AUTH-28: those with another state key than `""` are compared with the levels in force, too, as ruma and
 /// GMSL do.
-pub(super) fn check_change(node: &Node, levels: &Levels) -> Result<(), Denied> {
+pub(super) fn check_change(node: &Node, levels: &Levels<'_>) -> Result<(), Denied> {
     let Some(new) = node.power_levels() else {
         return Ok(());
     };

@@ -2,9 +2,13 @@
 
 mod content;
 mod power_levels;
+mod reads;
 
 pub use content::{AuthContent, Create, JoinRule, Member, Membership, ThirdPartyInvite, ThirdPartyKeys};
 pub use power_levels::{LevelTable, PowerFault, PowerLevels};
+pub use reads::{Reads, Role};
+
+use crate::slot::Slots;
 
 use alloc::{format, sync::Arc, vec::Vec};
 use core::fmt;
@@ -26,6 +30,8 @@ pub struct Node {
     pub rejected: bool,
     /// What the rules read of its content.
     pub content: AuthContent,
+    /// Which state events the rules read for it.
+    pub reads: Reads,
 }
 
 impl Node {
@@ -36,12 +42,12 @@ impl Node {
     /// cannot come about.
     ///
     /// # Errors
-    /// [`Code::StoreDamaged`] if an auth event's number is not less than `num`, or if `slot` is not there
-    /// exactly for a state event.
+    /// [`Code::StoreDamaged`] if an auth event's number is not less than `num`, or if a state event's type and state key
+    /// have no slot.
     pub fn new(
         num: EventNum,
         pdu: Pdu<Verified>,
-        slot: Option<SlotNum>,
+        slots: &Slots,
         auth: Vec<EventNum>,
         rejected: bool,
     ) -> Result<Self> {
@@ -52,19 +58,60 @@ impl Node {
             );
             return Err(Error::new(Code::StoreDamaged, about));
         }
-        if slot.is_some() != pdu.state_key.is_some() {
-            let about = format!("event {}: a slot and a state key go together", pdu.id);
+        let node = Self::unplaced(num, pdu, slots, auth, rejected);
+        if node.slot.is_some() != node.pdu.state_key.is_some() {
+            let about = format!("event {}: its type and state key have no slot", node.pdu.id);
             return Err(Error::new(Code::StoreDamaged, about));
         }
+        Ok(node)
+    }
+
+    /// As [`Node::new`] for an event that need not have a place in the graph: a question about it.
+    #[must_use]
+    pub fn unplaced(
+        num: EventNum,
+        pdu: Pdu<Verified>,
+        slots: &Slots,
+        auth: Vec<EventNum>,
+        rejected: bool,
+    ) -> Self {
         let content = AuthContent::parse(&pdu);
-        Ok(Self {
+        Self {
             num,
+            slot: pdu.state_key.as_deref().and_then(|key| slots.get(&pdu.kind, key)),
+            reads: Reads::of(&pdu, &content, slots),
             pdu,
-            slot,
             auth,
             rejected,
             content,
+        }
+    }
+
+    /// The roles of the state events that the rules read for this event, with their slots, where they have any.
+    pub(crate) fn reads(&self, slots: &Slots) -> impl Iterator<Item = (Role, Option<SlotNum>)> {
+        self.reads.iter().map(|(role, slot)| {
+            let slot = slot.or_else(|| {
+                let (kind, key) = self.role_name(role);
+                slots.get(kind, key)
+            });
+            (role, slot)
         })
+    }
+
+    /// Type and state key of the state event that has a role for this one.
+    #[must_use]
+    pub fn role_name(&self, role: Role) -> (&'static str, &str) {
+        reads::name(role, &self.pdu, &self.content)
+    }
+
+    /// Whether this is the room's `m.room.power_levels`.
+    pub(crate) fn is_power_levels(&self) -> bool {
+        matches!(self.content, AuthContent::PowerLevels(_)) && self.pdu.state_key.as_deref() == Some("")
+    }
+
+    /// Whether this is the room's `m.room.create`.
+    pub(crate) fn is_create(&self) -> bool {
+        matches!(self.content, AuthContent::Create(_)) && self.pdu.state_key.as_deref() == Some("")
     }
 
     /// The content of an `m.room.create`.

@@ -1,190 +1,277 @@
 //! What the states disagree about: conflicted slots, auth difference, conflicted subgraph.
 
-use crate::{node::Source, state::StateMap};
-use alloc::{
-    collections::{BTreeMap, BTreeSet},
-    vec,
-    vec::Vec,
-};
+use super::table::{Events, LocalSet};
+use crate::{node::Node, state::StateMap};
+use alloc::{collections::BinaryHeap, vec, vec::Vec};
 use roomlet_wire::{EventNum, Result, SlotNum};
 
-/// The states of which none equals another, in the order of their first appearance (SR-1).
-pub(super) fn distinct(sets: &[StateMap]) -> Vec<&StateMap> {
-    let mut kept: Vec<&StateMap> = Vec::new();
-    for set in sets {
-        if !kept.contains(&set) {
-            kept.push(set);
-        }
-    }
-    kept
-}
-
-/// States, split into what all of them say and what not (SR-4: absence conflicts).
-pub(super) struct Split {
-    /// What all states have.
-    pub(super) unconflicted: StateMap,
-    /// For each state, its events in the conflicted slots.
+/// States, split into what all of them say and what not (SR-4: absence conflicts). Nothing here costs more than what
+/// the states differ in.
+pub(super) struct Split<'a> {
+    first: &'a StateMap,
+    /// The slots in conflict, ascending.
+    pub(super) slots: Vec<SlotNum>,
+    /// For each state, its events in those slots.
     conflicted: Vec<Vec<EventNum>>,
 }
 
-impl Split {
-    /// The events in conflicted slots, of all states.
-    pub(super) fn conflicted_events(&self) -> BTreeSet<EventNum> {
-        self.conflicted.iter().flatten().copied().collect()
+impl<'a> Split<'a> {
+    /// Splits states; of equal ones one counts (SR-1). `None` if no two differ.
+    pub(super) fn of(first: &'a StateMap, others: &[StateMap]) -> Option<Self> {
+        let mut differences = Vec::with_capacity(others.len());
+        for other in others {
+            let difference = first.diff(other);
+            if !difference.is_empty() && !differences.contains(&difference) {
+                differences.push(difference);
+            }
+        }
+        if differences.is_empty() {
+            return None;
+        }
+        let mut slots: Vec<SlotNum> = differences.iter().flatten().map(|(slot, _, _)| *slot).collect();
+        slots.sort_unstable();
+        slots.dedup();
+        let mut conflicted = vec![slots.iter().filter_map(|slot| first.get(*slot)).collect()];
+        for difference in &differences {
+            let mut changes = difference.iter().peekable();
+            let events = slots.iter().filter_map(|slot| match changes.peek() {
+                Some((changed, _, event)) if changed == slot => {
+                    changes.next();
+                    *event
+                }
+                _ => first.get(*slot),
+            });
+            conflicted.push(events.collect());
+        }
+        Some(Self {
+            first,
+            slots,
+            conflicted,
+        })
+    }
+
+    /// What all states have at a slot.
+    pub(super) fn unconflicted(&self, slot: SlotNum) -> Option<EventNum> {
+        let event = self.first.get(slot)?;
+        self.slots.binary_search(&slot).is_err().then_some(event)
+    }
+
+    /// The unconflicted events from a number on.
+    fn unconflicted_from(&self, least: EventNum) -> impl Iterator<Item = EventNum> {
+        let newer = self.first.iter_from(least);
+        let newer = newer.filter(|(slot, _)| self.slots.binary_search(slot).is_err());
+        newer.map(|(_, event)| event)
+    }
+
+    /// Whether all states hold an event.
+    fn is_in_all(&self, node: &Node) -> bool {
+        node.slot
+            .is_some_and(|slot| self.unconflicted(slot) == Some(node.num))
+    }
+
+    /// The events in conflicted slots, of all states, ascending.
+    pub(super) fn conflicted_events(&self) -> Vec<EventNum> {
+        let mut events: Vec<EventNum> = self.conflicted.iter().flatten().copied().collect();
+        events.sort_unstable();
+        events.dedup();
+        events
+    }
+
+    /// The state that `first` becomes with `resolved` in the slots that were in conflict, and in those where it had
+    /// nothing.
+    pub(super) fn merged(&self, resolved: impl Iterator<Item = (SlotNum, EventNum)>) -> StateMap {
+        let mut values = vec![None; self.slots.len()];
+        let mut state = self.first.clone();
+        for (slot, event) in resolved {
+            match self.slots.binary_search(&slot) {
+                Ok(place) => values[place] = Some(event),
+                Err(_) if state.get(slot).is_none() => _ = state.insert(slot, event),
+                Err(_) => {}
+            }
+        }
+        for (slot, value) in self.slots.iter().zip(values) {
+            match value {
+                Some(event) if state.get(*slot) != value => _ = state.insert(*slot, event),
+                Some(_) => {}
+                None => _ = state.remove(*slot),
+            }
+        }
+        state
     }
 }
 
-/// Splits states; costs what differs.
-pub(super) fn split(first: &StateMap, others: &[&StateMap]) -> Split {
-    let slots: BTreeSet<SlotNum> = others
-        .iter()
-        .flat_map(|set| first.diff(set))
-        .map(|(slot, _, _)| slot)
-        .collect();
-    let mut unconflicted = first.clone();
-    for slot in &slots {
-        unconflicted.remove(*slot);
-    }
-    let events_of = |set: &StateMap| slots.iter().filter_map(|slot| set.get(*slot)).collect();
-    let conflicted = [first].iter().chain(others).map(|set| events_of(set)).collect();
-    Split {
-        unconflicted,
-        conflicted,
-    }
-}
-
-/// SR-5: the events in the auth chains of some, but not of all states; a state's own events count into its
+/// SR-5: the events in the auth chains of some, but not of all states, ascending; a state's own events count into its
 /// chains, as in Synapse.
 ///
 /// Auth events have smaller numbers than those that cite them, so a walk from the greatest number down sees
-/// each event after all that lead to it.
-pub(super) fn auth_difference(split: &Split, source: &dyn Source) -> Result<BTreeSet<EventNum>> {
-    let mut difference = reached_by_some(&split.conflicted, source)?;
-    if let Some(least) = difference.first().copied() {
-        let roots = split
-            .unconflicted
-            .iter()
-            .map(|(_, event)| event)
-            .filter(|event| *event >= least);
-        remove_reached(&mut difference, roots.collect(), source)?;
+/// each event after all that lead to it. It ends where all that is left to look at is reached from all states, and never
+/// looks at the parts of the chains that they share: no index of the chains could answer with less.
+pub(super) fn auth_difference(split: &Split<'_>, events: &mut Events<'_>) -> Result<Vec<EventNum>> {
+    let mut difference = Walk::new(split).run(events)?;
+    if let Some(least) = difference.last().copied() {
+        remove_reached(&mut difference, split.unconflicted_from(least), least, events)?;
     }
+    difference.reverse();
     Ok(difference)
 }
 
-/// The events that are reached from some, but not from all of the lists. Ends where all that is left to look
-/// at is reached from all.
-fn reached_by_some(lists: &[Vec<EventNum>], source: &dyn Source) -> Result<BTreeSet<EventNum>> {
-    let all = Marks::all(lists.len());
-    let mut ahead: BTreeMap<EventNum, Marks> = BTreeMap::new();
-    let mut partly = BTreeSet::new();
-    for (i, list) in lists.iter().enumerate() {
-        for event in list {
-            ahead
-                .entry(*event)
-                .or_insert_with(|| Marks::none(lists.len()))
-                .add(i);
-        }
-    }
-    // How many of `ahead` are not marked by all lists.
-    let mut open = ahead.values().filter(|marks| **marks != all).count();
-    while open > 0
-        && let Some((event, marks)) = ahead.pop_last()
-    {
-        if marks != all {
-            open -= 1;
-            partly.insert(event);
-        }
-        for parent in &source.node(event)?.auth {
-            let known = ahead.get(parent).is_some_and(|held| *held != all);
-            let held = ahead.entry(*parent).or_insert_with(|| Marks::none(lists.len()));
-            held.join(&marks);
-            match (known, *held != all) {
-                (false, true) => open += 1,
-                (true, false) => open -= 1,
-                _ => {}
-            }
-        }
-    }
-    Ok(partly)
+/// Finds what is reached from some states, but not from all.
+struct Walk<'a, 'b> {
+    split: &'b Split<'a>,
+    /// Words of 64 bits that one event's marks take: a bit for each state.
+    words: usize,
+    all: Vec<u64>,
+    /// By local number.
+    marks: Vec<u64>,
+    seen: LocalSet,
+    ahead: BinaryHeap<EventNum>,
+    /// How many of `ahead` are not reached from all states.
+    open: usize,
 }
 
-/// Removes from `events` what is reached from `roots`, looking at no event below the least that is left.
-fn remove_reached(
-    events: &mut BTreeSet<EventNum>,
-    roots: BTreeSet<EventNum>,
-    source: &dyn Source,
-) -> Result<()> {
-    let mut ahead = roots;
-    while let Some(least) = events.first().copied()
-        && let Some(event) = ahead.pop_last()
-        && event >= least
-    {
-        events.remove(&event);
-        ahead.extend(source.node(event)?.auth.iter().filter(|parent| **parent >= least));
+impl<'a, 'b> Walk<'a, 'b> {
+    fn new(split: &'b Split<'a>) -> Self {
+        let states = split.conflicted.len();
+        let words = states.div_ceil(64);
+        let mut all = vec![u64::MAX; words];
+        if !states.is_multiple_of(64) {
+            all[words - 1] = (1 << (states % 64)) - 1;
+        }
+        Self {
+            split,
+            words,
+            all,
+            marks: Vec::new(),
+            seen: LocalSet::default(),
+            ahead: BinaryHeap::new(),
+            open: 0,
+        }
     }
+
+    /// Descending.
+    fn run(mut self, events: &mut Events<'_>) -> Result<Vec<EventNum>> {
+        let mut marks = vec![0; self.words];
+        for (i, list) in self.split.conflicted.iter().enumerate() {
+            marks.fill(0);
+            marks[i / 64] = 1 << (i % 64);
+            for event in list {
+                self.reach(*event, &marks, events)?;
+            }
+        }
+        let mut partly = Vec::new();
+        while self.open > 0
+            && let Some(event) = self.ahead.pop()
+        {
+            let local = events.local(event)?;
+            marks.copy_from_slice(&self.marks[local * self.words..][..self.words]);
+            if marks != self.all {
+                self.open -= 1;
+                partly.push(event);
+            }
+            let node = events.node(local).clone();
+            for parent in &node.auth {
+                self.reach(*parent, &marks, events)?;
+            }
+        }
+        Ok(partly)
+    }
+
+    fn reach(&mut self, event: EventNum, marks: &[u64], events: &mut Events<'_>) -> Result<()> {
+        let local = events.local(event)?;
+        let place = local * self.words;
+        let is_new = self.seen.insert(local);
+        if is_new {
+            self.ahead.push(event);
+            if self.marks.len() < place + self.words {
+                self.marks.resize(place + self.words, 0);
+            }
+        }
+        let held = &mut self.marks[place..place + self.words];
+        let was_open = !is_new && *held != *self.all;
+        if is_new && self.split.is_in_all(events.node(local)) {
+            held.copy_from_slice(&self.all);
+        }
+        for (word, more) in held.iter_mut().zip(marks) {
+            *word |= more;
+        }
+        match (was_open, *held != *self.all) {
+            (false, true) => self.open += 1,
+            (true, false) => self.open -= 1,
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// Removes from `list` what is reached from `roots`, of which none is below `least`.
+fn remove_reached(
+    list: &mut Vec<EventNum>,
+    roots: impl Iterator<Item = EventNum>,
+    least: EventNum,
+    events: &mut Events<'_>,
+) -> Result<()> {
+    let mut ahead: Vec<EventNum> = roots.collect();
+    let mut reached = LocalSet::default();
+    while let Some(event) = ahead.pop() {
+        let local = events.local(event)?;
+        if reached.insert(local) {
+            let node = events.node(local);
+            ahead.extend(node.auth.iter().filter(|parent| **parent >= least));
+        }
+    }
+    let mut kept = Vec::with_capacity(list.len());
+    for event in &*list {
+        if !reached.contains(events.local(*event)?) {
+            kept.push(*event);
+        }
+    }
+    *list = kept;
     Ok(())
 }
 
-/// SR-13: all events on auth paths between conflicted events, both ends included.
-pub(super) fn subgraph(split: &Split, source: &dyn Source) -> Result<BTreeSet<EventNum>> {
+/// SR-13: all events on auth paths between conflicted events, both ends included, ascending.
+pub(super) fn subgraph(split: &Split<'_>, events: &mut Events<'_>) -> Result<Vec<EventNum>> {
     let conflicted = split.conflicted_events();
     let Some(least) = conflicted.first().copied() else {
         return Ok(conflicted);
     };
-    let mut parents: BTreeMap<EventNum, Vec<EventNum>> = BTreeMap::new();
+    let mut seen = LocalSet::default();
+    let mut above = Vec::new();
     let mut ahead = conflicted.clone();
-    while let Some(event) = ahead.pop_last() {
-        let above = source
-            .node(event)?
-            .auth
-            .iter()
-            .copied()
-            .filter(|parent| *parent >= least)
-            .collect::<Vec<_>>();
-        ahead.extend(&above);
-        parents.insert(event, above);
+    while let Some(event) = ahead.pop() {
+        let local = events.local(event)?;
+        if seen.insert(local) {
+            above.push(event);
+            ahead.extend(events.node(local).auth.iter().filter(|parent| **parent >= least));
+        }
+    }
+    above.sort_unstable();
+    let mut on_paths = LocalSet::default();
+    for event in &conflicted {
+        on_paths.insert(events.local(*event)?);
     }
     // Ascending: each event's parents are decided before it.
-    let mut on_paths = conflicted;
-    for (event, parents) in &parents {
-        if parents.iter().any(|parent| on_paths.contains(parent)) {
-            on_paths.insert(*event);
+    let mut found = Vec::new();
+    for event in above {
+        let local = events.local(event)?;
+        let node = events.node(local).clone();
+        for parent in node.auth.iter().filter(|parent| **parent >= least) {
+            if on_paths.contains(events.local(*parent)?) {
+                on_paths.insert(local);
+            }
+        }
+        if on_paths.contains(local) {
+            found.push(event);
         }
     }
-    Ok(on_paths)
-}
-
-/// A set of small numbers: which states reach an event.
-#[derive(Clone, PartialEq, Eq)]
-struct Marks(Vec<u64>);
-
-impl Marks {
-    fn none(len: usize) -> Self {
-        Self(vec![0; len.div_ceil(64)])
-    }
-
-    fn all(len: usize) -> Self {
-        let mut marks = Self::none(len);
-        (0..len).for_each(|i| marks.add(i));
-        marks
-    }
-
-    fn add(&mut self, i: usize) {
-        self.0[i / 64] |= 1 << (i % 64);
-    }
-
-    fn join(&mut self, other: &Self) {
-        for (word, more) in self.0.iter_mut().zip(&other.0) {
-            *word |= more;
-        }
-    }
+    Ok(found)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::node::Node;
-    use alloc::sync::Arc;
+    use crate::{node::Source, slot::Slots};
+    use alloc::{collections::BTreeSet, sync::Arc};
     use roomlet_wire::{Pdu, Verified, version::TABLE};
 
     /// Events of which only the auth edges matter.
@@ -228,7 +315,7 @@ mod tests {
             let node = Node::new(
                 EventNum(num),
                 pdu.clone(),
-                None,
+                &Slots::new(),
                 cited.into_iter().collect(),
                 false,
             );
@@ -282,9 +369,12 @@ mod tests {
                 .filter(|event| !in_all(event))
                 .collect();
 
-            let others: Vec<&StateMap> = sets[1..].iter().collect();
-            let split = split(&sets[0], &others);
-            assert_eq!(auth_difference(&split, &graph).unwrap(), expected, "seed {seed}");
+            let found = match Split::of(&sets[0], &sets[1..]) {
+                Some(split) => auth_difference(&split, &mut Events::new(&graph)).unwrap(),
+                None => Vec::new(),
+            };
+            let expected: Vec<EventNum> = expected.into_iter().collect();
+            assert_eq!(found, expected, "seed {seed}");
             found_some += usize::from(!expected.is_empty());
         }
         assert!(
@@ -298,13 +388,19 @@ mod tests {
         let mut longer = 0;
         for seed in 0..500 {
             let (graph, sets) = random_graph(seed);
-            let others: Vec<&StateMap> = sets[1..].iter().collect();
-            let split = split(&sets[0], &others);
-            let conflicted = split.conflicted_events();
+            let Some(split) = Split::of(&sets[0], &sets[1..]) else {
+                continue;
+            };
+            let conflicted: BTreeSet<EventNum> = split.conflicted_events().into_iter().collect();
             let above = chain(&graph, conflicted.clone());
             let reaches = |event: &EventNum| chain(&graph, [*event]).iter().any(|e| conflicted.contains(e));
             let expected: BTreeSet<EventNum> = above.iter().copied().filter(reaches).collect();
-            assert_eq!(subgraph(&split, &graph).unwrap(), expected, "seed {seed}");
+            let expected: Vec<EventNum> = expected.into_iter().collect();
+            assert_eq!(
+                subgraph(&split, &mut Events::new(&graph)).unwrap(),
+                expected,
+                "seed {seed}"
+            );
             longer += usize::from(expected.len() > conflicted.len());
         }
         assert!(longer > 100, "too few subgraphs have inner events: {longer}");
@@ -323,9 +419,15 @@ mod tests {
             state(&[(1, 10), (2, 21)]),
             state(&[(1, 10), (2, 20)]),
         );
-        let split = split(&a, &[&b, &c]);
-        assert_eq!(split.unconflicted, state(&[(1, 10)]));
-        assert_eq!(split.conflicted_events(), [20, 21, 30].map(EventNum).into());
-        assert_eq!(distinct(&[a.clone(), b.clone(), a.clone(), b.clone()]), [&a, &b]);
+        let split = Split::of(&a, &[b.clone(), c.clone()]).unwrap();
+        assert_eq!(split.slots, [2, 3].map(SlotNum));
+        assert_eq!(split.unconflicted(SlotNum(1)), Some(EventNum(10)));
+        assert_eq!(split.unconflicted(SlotNum(2)), None);
+        assert_eq!(split.conflicted_events(), [20, 21, 30].map(EventNum));
+        let merged = split.merged([(SlotNum(2), EventNum(21)), (SlotNum(9), EventNum(90))].into_iter());
+        assert_eq!(merged, state(&[(1, 10), (2, 21), (9, 90)]));
+        let twice = Split::of(&a, &[b.clone(), a.clone(), b.clone()]).unwrap();
+        assert_eq!(twice.conflicted.len(), 2);
+        assert!(Split::of(&a, &[a.clone()]).is_none());
     }
 }

@@ -1,31 +1,35 @@
 //! Steps 2 and 4: the iterative auth checks (SR-9).
 
-use crate::{
-    auth::{self, AuthMap},
-    node::{Node, Source},
-    slot::Slots,
-    state::StateMap,
+use super::{
+    conflict::Split,
+    table::{Events, NumTable},
 };
-use alloc::collections::BTreeMap;
+use crate::{
+    auth::{self, AuthState, role_of},
+    node::Node,
+    slot::Slots,
+};
 use roomlet_wire::{EventNum, Result, SlotNum};
 
 /// The state so far.
-pub(super) struct Partial {
-    start: StateMap,
-    /// What the checks set over `start`.
-    set: BTreeMap<SlotNum, EventNum>,
+pub(super) struct Partial<'a, 'b> {
+    /// What the checks start from, `None` for the empty state (SR-10).
+    start: Option<&'b Split<'a>>,
+    /// What the checks set over it, by slot.
+    set: NumTable,
 }
 
-impl Partial {
-    pub(super) fn new(start: StateMap) -> Self {
+impl<'a, 'b> Partial<'a, 'b> {
+    pub(super) fn new(start: Option<&'b Split<'a>>) -> Self {
         Self {
             start,
-            set: BTreeMap::new(),
+            set: NumTable::new(),
         }
     }
 
     fn get(&self, slot: SlotNum) -> Option<EventNum> {
-        self.set.get(&slot).copied().or_else(|| self.start.get(slot))
+        let set = self.set.get(slot.0).map(EventNum);
+        set.or_else(|| self.start?.unconflicted(slot))
     }
 
     /// What holds a type and state key.
@@ -36,45 +40,49 @@ impl Partial {
     /// Sets each event, in this order, that the state so far allows; skips the others.
     pub(super) fn auth_checks(
         &mut self,
-        events: &[EventNum],
-        source: &dyn Source,
+        order: &[EventNum],
+        events: &mut Events<'_>,
         slots: &Slots,
     ) -> Result<()> {
-        for event in events {
-            let node = source.node(*event)?;
+        for event in order {
+            let node = events.get(*event)?;
             let Some(slot) = node.slot else { continue };
-            if auth::check(&node, &self.auth_state(&node, source, slots)?).is_ok() {
-                self.set.insert(slot, *event);
+            if auth::check(&node, &self.auth_state(&node, events, slots)?).is_ok() {
+                self.set.set(slot.0, event.0);
             }
         }
         Ok(())
     }
 
     /// The event's own auth events, those not rejected, under the state so far.
-    fn auth_state(&self, node: &Node, source: &dyn Source, slots: &Slots) -> Result<AuthMap> {
-        let mut state = AuthMap::new();
-        for num in &node.auth {
-            let auth = source.node(*num)?;
-            if !auth.rejected {
-                state.set(auth);
+    fn auth_state(&self, node: &Node, events: &mut Events<'_>, slots: &Slots) -> Result<AuthState> {
+        let mut state = AuthState::empty();
+        let mut complete = true;
+        for (role, slot) in node.reads(slots) {
+            match slot.and_then(|slot| self.get(slot)) {
+                Some(num) => state.set(role, events.get(num)?),
+                None => complete = false,
             }
         }
-        for (kind, key) in auth::needed(&node.pdu) {
-            if let Some(num) = self.get_named(&kind, &key, slots) {
-                state.set(source.node(num)?);
+        if !complete {
+            let held = state.clone();
+            for num in &node.auth {
+                let auth = events.get(*num)?;
+                if let Some(role) = role_of(node, &auth).filter(|_| !auth.rejected)
+                    && held.get(role).is_none()
+                {
+                    state.set(role, auth);
+                }
             }
         }
         Ok(state)
     }
 
-    /// The state so far, with `unconflicted` over it.
-    pub(super) fn under(self, unconflicted: StateMap) -> StateMap {
-        let mut state = unconflicted;
-        for (slot, event) in self.set {
-            if state.get(slot).is_none() {
-                state.insert(slot, event);
-            }
-        }
-        state
+    /// What the checks set.
+    pub(super) fn into_set(self) -> impl Iterator<Item = (SlotNum, EventNum)> {
+        let entries: alloc::vec::Vec<(u32, u32)> = self.set.iter().collect();
+        entries
+            .into_iter()
+            .map(|(slot, event)| (SlotNum(slot), EventNum(event)))
     }
 }

@@ -1,85 +1,65 @@
 //! Step 3: the events that do not decide about power, by the power levels that they were sent under (SR-11).
 
-use crate::node::{Node, Source};
-use alloc::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-    vec::Vec,
-};
-use core::cmp::Reverse;
-use roomlet_wire::{EventId, EventNum, Result};
+use super::table::{Events, NumTable};
+use crate::node::Node;
+use alloc::{sync::Arc, vec::Vec};
+use roomlet_wire::{EventNum, Result};
 
-/// How far back on the mainline an event hangs: 0 is the resolved power levels event; events that hang
-/// nowhere come before all others.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Position {
-    Index(usize),
-    Nowhere,
-}
+/// The position of events that hang nowhere on the mainline: before all others.
+const NOWHERE: u32 = u32::MAX;
 
 /// Sorts events by their position on the mainline of `power_levels`, from the oldest on, then by timestamp,
 /// then by id.
 pub(super) fn sort(
-    events: &BTreeSet<EventNum>,
+    list: &[EventNum],
     power_levels: Option<EventNum>,
-    source: &dyn Source,
+    events: &mut Events<'_>,
 ) -> Result<Vec<EventNum>> {
-    let mut positions = mainline(power_levels, source)?;
-    let mut keyed: Vec<(Reverse<Position>, i64, EventId, EventNum)> = Vec::with_capacity(events.len());
-    for event in events {
-        let node = source.node(*event)?;
-        let position = position(&node, &mut positions, source)?;
-        keyed.push((
-            Reverse(position),
-            node.pdu.origin_server_ts,
-            node.pdu.id.clone(),
-            *event,
-        ));
+    let mut positions = mainline(power_levels, events)?;
+    let mut keyed: Vec<(u32, Arc<Node>)> = Vec::with_capacity(list.len());
+    for event in list {
+        let node = events.get(*event)?;
+        keyed.push((position(&node, &mut positions, events)?, node));
     }
-    keyed.sort_unstable();
-    Ok(keyed.into_iter().map(|(.., event)| event).collect())
+    keyed.sort_unstable_by(|(a_position, a), (b_position, b)| {
+        b_position
+            .cmp(a_position)
+            .then_with(|| a.pdu.origin_server_ts.cmp(&b.pdu.origin_server_ts))
+            .then_with(|| a.pdu.id.cmp(&b.pdu.id))
+    });
+    Ok(keyed.into_iter().map(|(_, node)| node.num).collect())
 }
 
-/// The resolved power levels event and, from one to the next, those that it was sent under.
-fn mainline(power_levels: Option<EventNum>, source: &dyn Source) -> Result<BTreeMap<EventNum, Position>> {
-    let mut positions = BTreeMap::new();
-    let mut next = power_levels.map(|num| source.node(num)).transpose()?;
+/// The resolved power levels event at 0, the one that it cites at 1, and so on.
+fn mainline(power_levels: Option<EventNum>, events: &mut Events<'_>) -> Result<NumTable> {
+    let mut positions = NumTable::new();
+    let mut length = 0;
+    let mut next = power_levels.map(|num| events.get(num)).transpose()?;
     while let Some(node) = next {
-        positions.insert(node.num, Position::Index(positions.len()));
-        next = power_levels_of(&node, source)?;
+        positions.set(node.num.0, length);
+        length += 1;
+        next = events.cited(&node, Node::is_power_levels)?;
     }
     Ok(positions)
 }
 
-/// Where `node` hangs. `positions` has the mainline and learns what lies on the way to it.
-fn position(
-    node: &Node,
-    positions: &mut BTreeMap<EventNum, Position>,
-    source: &dyn Source,
-) -> Result<Position> {
+/// Where `node` hangs: how far back on the mainline. `positions` has the mainline and learns what lies on the way to
+/// it.
+fn position(node: &Node, positions: &mut NumTable, events: &mut Events<'_>) -> Result<u32> {
     let mut way = Vec::new();
-    let mut next = power_levels_of(node, source)?;
+    let mut next = events.cited(node, Node::is_power_levels)?;
     let found = loop {
         let Some(levels) = next else {
-            break Position::Nowhere;
+            break NOWHERE;
         };
-        if let Some(position) = positions.get(&levels.num) {
-            break *position;
+        if let Some(position) = positions.get(levels.num.0) {
+            break position;
         }
-        way.push(levels.num);
-        next = power_levels_of(&levels, source)?;
+        way.push(levels.num.0);
+        next = events.cited(&levels, Node::is_power_levels)?;
     };
-    positions.extend(way.into_iter().map(|num| (num, found)));
-    Ok(found)
-}
-
-/// The power levels event among an event's auth events.
-fn power_levels_of(node: &Node, source: &dyn Source) -> Result<Option<Arc<Node>>> {
-    for num in &node.auth {
-        let auth = source.node(*num)?;
-        if auth.pdu.is_state("m.room.power_levels", "") {
-            return Ok(Some(auth));
-        }
+    for num in way {
+        positions.set(num, found);
     }
-    Ok(None)
+    Ok(found)
 }

@@ -8,11 +8,14 @@ mod iterate;
 mod mainline;
 mod power_order;
 mod sha1;
+mod table;
 mod v1;
 
 use crate::{node::Source, slot::Slots, state::StateMap};
-use alloc::collections::BTreeSet;
-use roomlet_wire::{Result, RoomVersion, version::Resolution};
+use alloc::vec::Vec;
+use conflict::Split;
+use roomlet_wire::{EventNum, Result, RoomVersion, version::Resolution};
+use table::Events;
 
 /// The state that `sets`, one for each branch, resolve to. It depends on the events held alone: not on the
 /// order of `sets`, of arrival, nor on this server's earlier verdicts (SR-12, SR-14).
@@ -25,41 +28,37 @@ pub fn resolve(
     source: &dyn Source,
     slots: &Slots,
 ) -> Result<StateMap> {
-    let sets = conflict::distinct(sets);
-    let (first, others) = match sets.as_slice() {
-        [] => return Ok(StateMap::new()),
-        [only] => return Ok((*only).clone()),
-        [first, others @ ..] => (*first, others),
+    let [first, others @ ..] = sets else {
+        return Ok(StateMap::new());
+    };
+    let Some(split) = Split::of(first, others) else {
+        return Ok(first.clone());
     };
     let is_v2_1 = match version.resolution {
         Resolution::V1 => return v1::resolve(first, others, source, slots),
         Resolution::V2 => false,
         Resolution::V2_1 => true,
     };
+    let events = &mut Events::new(source);
 
-    let split = conflict::split(first, others);
-    let mut full = conflict::auth_difference(&split, source)?;
+    let mut full: Vec<EventNum> = conflict::auth_difference(&split, events)?;
     full.extend(split.conflicted_events());
     if is_v2_1 {
-        full.extend(conflict::subgraph(&split, source)?); // SR-13
+        full.extend(conflict::subgraph(&split, events)?); // SR-13
     }
+    full.sort_unstable();
+    full.dedup();
 
-    let start = if is_v2_1 {
-        StateMap::new()
-    } else {
-        split.unconflicted.clone()
-    }; // SR-10
-    let mut partial = iterate::Partial::new(start);
+    let mut partial = iterate::Partial::new((!is_v2_1).then_some(&split)); // SR-10
     // 1: the power events, and what of their auth chains is in the full set, in order
-    let power = power_order::power_events(&full, source)?;
-    let ordered = power_order::sort(&power, source)?;
+    let (power, rest) = power_order::split_off(&full, events)?;
+    let ordered = power_order::sort(&power, events)?;
     // 2
-    partial.auth_checks(&ordered, source, slots)?;
+    partial.auth_checks(&ordered, events, slots)?;
     // 3: the rest, by mainline
-    let rest: BTreeSet<_> = full.difference(&power).copied().collect();
-    let ordered = mainline::sort(&rest, partial.get_named("m.room.power_levels", "", slots), source)?;
+    let ordered = mainline::sort(&rest, partial.get_named("m.room.power_levels", "", slots), events)?;
     // 4
-    partial.auth_checks(&ordered, source, slots)?;
+    partial.auth_checks(&ordered, events, slots)?;
     // 5: what was never in conflict stays
-    Ok(partial.under(split.unconflicted))
+    Ok(split.merged(partial.into_set()))
 }

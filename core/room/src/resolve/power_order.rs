@@ -1,90 +1,136 @@
 //! Step 1: the events that decide about power, ancestors first (SR-6, SR-7, SR-8).
 
+use super::table::{Events, LocalSet, NumTable};
 use crate::{
     auth::{Levels, Power},
-    node::{Membership, Node, Source},
+    node::{AuthContent, Membership, Node},
 };
-use alloc::{
-    collections::{BTreeMap, BTreeSet, BinaryHeap},
-    sync::Arc,
-    vec::Vec,
-};
-use core::cmp::Reverse;
-use roomlet_wire::{EventId, EventNum, Result};
+use alloc::{collections::BinaryHeap, sync::Arc, vec, vec::Vec};
+use core::cmp::Ordering;
+use roomlet_wire::{EventNum, Result};
 
-/// The power events of the full conflicted set, with those that lead to them inside the set (SR-7).
+/// The power events of the full conflicted set, with those that lead to them inside the set (SR-7), and the rest of the
+/// set; each ascending, as `full` is.
 ///
 /// The walk ends where a path leaves the set, as in Synapse and ruma.
-pub(super) fn power_events(full: &BTreeSet<EventNum>, source: &dyn Source) -> Result<BTreeSet<EventNum>> {
-    let mut found = BTreeSet::new();
+pub(super) fn split_off(
+    full: &[EventNum],
+    events: &mut Events<'_>,
+) -> Result<(Vec<EventNum>, Vec<EventNum>)> {
+    let mut in_full = LocalSet::default();
+    for event in full {
+        in_full.insert(events.local(*event)?);
+    }
+    let mut found = LocalSet::default();
     let mut ahead = Vec::new();
     for event in full {
-        if is_power_event(&*source.node(*event)?) && found.insert(*event) {
-            ahead.push(*event);
+        let local = events.local(*event)?;
+        if is_power_event(events.node(local)) && found.insert(local) {
+            ahead.push(local);
         }
     }
-    while let Some(event) = ahead.pop() {
-        for parent in &source.node(event)?.auth {
-            if full.contains(parent) && found.insert(*parent) {
-                ahead.push(*parent);
+    while let Some(local) = ahead.pop() {
+        let node = events.node(local).clone();
+        for parent in &node.auth {
+            let parent = events.local(*parent)?;
+            if in_full.contains(parent) && found.insert(parent) {
+                ahead.push(parent);
             }
         }
     }
-    Ok(found)
+    let (mut power, mut rest) = (Vec::new(), Vec::new());
+    for event in full {
+        let list = if found.contains(events.local(*event)?) {
+            &mut power
+        } else {
+            &mut rest
+        };
+        list.push(*event);
+    }
+    Ok((power, rest))
 }
 
 /// SR-6, with the create event, as Synapse and ruma have it.
-fn is_power_event(node: &Node) -> bool {
-    let pdu = &node.pdu;
-    match (pdu.kind.as_str(), pdu.state_key.as_deref()) {
-        ("m.room.create" | "m.room.power_levels" | "m.room.join_rules", Some("")) => true,
-        ("m.room.member", Some(target)) => {
-            let membership = node.member().and_then(|member| member.membership);
-            matches!(membership, Some(Membership::Leave | Membership::Ban)) && target != pdu.sender.as_str()
+pub(super) fn is_power_event(node: &Node) -> bool {
+    let key = node.pdu.state_key.as_deref();
+    match (&node.content, key) {
+        (AuthContent::Create(_) | AuthContent::PowerLevels(_) | AuthContent::JoinRules(_), key) => {
+            key == Some("")
+        }
+        (AuthContent::Member(member), Some(target)) => {
+            matches!(member.membership, Some(Membership::Leave | Membership::Ban))
+                && target != node.pdu.sender.as_str()
         }
         _ => false,
     }
 }
 
-/// The order of SR-8: ancestors first; of those that are free, the greatest power of the sender, then the
-/// smallest timestamp, then the smallest id.
-pub(super) fn sort(events: &BTreeSet<EventNum>, source: &dyn Source) -> Result<Vec<EventNum>> {
-    type Key = (Power, Reverse<i64>, Reverse<EventId>);
-    let mut children: BTreeMap<EventNum, Vec<EventNum>> = BTreeMap::new();
-    let mut waiting: BTreeMap<EventNum, (usize, Key)> = BTreeMap::new();
-    let mut free: BinaryHeap<(Key, EventNum)> = BinaryHeap::new();
-    for event in events {
-        let node = source.node(*event)?;
-        let key = (
-            sender_power(&node, source)?,
-            Reverse(node.pdu.origin_server_ts),
-            Reverse(node.pdu.id.clone()),
-        );
-        let parents: BTreeSet<_> = node
-            .auth
-            .iter()
-            .filter(|parent| events.contains(parent))
-            .collect();
-        for parent in &parents {
-            children.entry(**parent).or_default().push(*event);
-        }
-        if parents.is_empty() {
-            free.push((key, *event));
-        } else {
-            waiting.insert(*event, (parents.len(), key));
-        }
+/// An event that may come next.
+struct Free<'n> {
+    power: Power,
+    node: &'n Node,
+    place: usize,
+}
+
+/// The greatest is next: the greatest power of the sender, then the smallest timestamp, then the smallest id.
+impl Ord for Free<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let (a, b) = (&self.node.pdu, &other.node.pdu);
+        self.power
+            .cmp(&other.power)
+            .then_with(|| b.origin_server_ts.cmp(&a.origin_server_ts))
+            .then_with(|| b.id.cmp(&a.id))
     }
-    let mut order = Vec::with_capacity(events.len());
-    while let Some((_, event)) = free.pop() {
-        order.push(event);
-        for child in children.remove(&event).unwrap_or_default() {
-            if let Some((parents, _)) = waiting.get_mut(&child) {
-                *parents -= 1;
-                if *parents == 0
-                    && let Some((_, key)) = waiting.remove(&child)
-                {
-                    free.push((key, child));
-                }
+}
+impl PartialOrd for Free<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl PartialEq for Free<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+impl Eq for Free<'_> {}
+
+/// The order of SR-8: ancestors first; of those that are free, as [`Free`] has it.
+pub(super) fn sort(list: &[EventNum], events: &mut Events<'_>) -> Result<Vec<EventNum>> {
+    let mut places = NumTable::new();
+    for (place, event) in (0_u32..).zip(list) {
+        places.set(event.0, place);
+    }
+    let mut nodes: Vec<Arc<Node>> = Vec::with_capacity(list.len());
+    let mut powers = Vec::with_capacity(list.len());
+    let mut children: Vec<Vec<usize>> = vec![Vec::new(); list.len()];
+    let mut waits_for = vec![0_usize; list.len()];
+    for (place, event) in list.iter().enumerate() {
+        let node = events.get(*event)?;
+        powers.push(sender_power(&node, events)?);
+        for parent in node.auth.iter().filter_map(|parent| places.get(parent.0)) {
+            let children = &mut children[parent as usize];
+            // An event that cites another twice waits for it once.
+            if children.last() != Some(&place) {
+                children.push(place);
+                waits_for[place] += 1;
+            }
+        }
+        nodes.push(node);
+    }
+    let free = |place: usize| Free {
+        power: powers[place],
+        node: &nodes[place],
+        place,
+    };
+    let unbound = (0..list.len()).filter(|place| waits_for[*place] == 0);
+    let mut next: BinaryHeap<Free<'_>> = unbound.map(free).collect();
+    let mut order = Vec::with_capacity(list.len());
+    while let Some(Free { place, .. }) = next.pop() {
+        order.push(list[place]);
+        for child in &children[place] {
+            waits_for[*child] -= 1;
+            if waits_for[*child] == 0 {
+                next.push(free(*child));
             }
         }
     }
@@ -92,15 +138,8 @@ pub(super) fn sort(events: &BTreeSet<EventNum>, source: &dyn Source) -> Result<V
 }
 
 /// The sender's power by the event's own auth events (SR-8).
-fn sender_power(node: &Node, source: &dyn Source) -> Result<Power> {
-    let (mut create, mut levels) = (None::<Arc<Node>>, None::<Arc<Node>>);
-    for num in &node.auth {
-        let auth = source.node(*num)?;
-        if auth.pdu.is_state("m.room.create", "") {
-            create.get_or_insert(auth);
-        } else if auth.pdu.is_state("m.room.power_levels", "") {
-            levels.get_or_insert(auth);
-        }
-    }
-    Ok(Levels::new(create, levels).of_user(&node.pdu.sender))
+fn sender_power(node: &Node, events: &mut Events<'_>) -> Result<Power> {
+    let create = events.cited(node, Node::is_create)?;
+    let levels = events.cited(node, Node::is_power_levels)?;
+    Ok(Levels::new(create.as_deref(), levels.as_deref()).of_user(&node.pdu.sender))
 }

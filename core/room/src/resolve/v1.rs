@@ -24,7 +24,7 @@ const REST: usize = 3;
 
 pub(super) fn resolve(
     first: &StateMap,
-    others: &[&StateMap],
+    others: &[StateMap],
     source: &dyn Source,
     slots: &Slots,
 ) -> Result<StateMap> {
@@ -49,7 +49,7 @@ pub(super) fn resolve(
 }
 
 /// SR-3: what no two states disagree about, absence being no disagreement; and the rest.
-fn split(first: &StateMap, others: &[&StateMap], slots: &Slots) -> (StateMap, Classes) {
+fn split(first: &StateMap, others: &[StateMap], slots: &Slots) -> (StateMap, Classes) {
     let mut agreed = first.clone();
     let mut classes = Classes::default();
     let differing: BTreeSet<SlotNum> = others
@@ -58,8 +58,7 @@ fn split(first: &StateMap, others: &[&StateMap], slots: &Slots) -> (StateMap, Cl
         .map(|(slot, _, _)| slot)
         .collect();
     for slot in differing {
-        let events: BTreeSet<EventNum> = [first]
-            .iter()
+        let events: BTreeSet<EventNum> = core::iter::once(first)
             .chain(others)
             .filter_map(|set| set.get(slot))
             .collect();
@@ -126,5 +125,5 @@ fn first_allowed(
 }
 
 fn is_allowed(node: &Node, state: &StateMap, source: &dyn Source, slots: &Slots) -> Result<bool> {
-    Ok(auth::check(node, &auth::load(&node.pdu, state, source, slots)?).is_ok())
+    Ok(auth::check(node, &auth::load(node, state, source, slots)?).is_ok())
 }

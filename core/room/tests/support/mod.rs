@@ -193,11 +193,17 @@ impl World {
     }
 
     pub fn node_of(&mut self, pdu: Pdu<Verified>, auth: Vec<EventNum>, rejected: bool) -> Node {
-        let slot = pdu
-            .state_key
-            .as_deref()
-            .map(|key| self.slots.intern(&pdu.kind, key));
-        Node::new(EventNum(self.nodes.len() as u32), pdu, slot, auth, rejected).unwrap()
+        if let Some(key) = pdu.state_key.as_deref() {
+            self.slots.intern(&pdu.kind, key);
+        }
+        Node::new(
+            EventNum(self.nodes.len() as u32),
+            pdu,
+            &self.slots,
+            auth,
+            rejected,
+        )
+        .unwrap()
     }
 
     /// Makes an event and holds it.
@@ -240,7 +246,7 @@ impl World {
     }
 
     pub fn verdict_on(&self, node: &Node, branch: &Branch) -> &'static str {
-        let state = auth::load(&node.pdu, &branch.state, self, &self.slots).unwrap();
+        let state = auth::load(node, &branch.state, self, &self.slots).unwrap();
         auth::check(node, &state).map_or_else(|denied| denied.rule(), |()| "allow")
     }
 }
