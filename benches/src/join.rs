@@ -1,8 +1,8 @@
 //! The join of a room of 1,000 members: from the resident's reply to the end of the join, commit included.
 
 use crate::{
+    bare::Bare,
     measure::{Bound, Round, measure, report},
-    pdu::Bare,
     remote::Remote,
     world::{Folder, alice, open, runtime},
 };

@@ -1,13 +1,14 @@
 //! The speed claims of roomlet, measured. `cargo xtask bench` runs this and collects its lines of tab-separated
 //! fields: `bench`, name, value, unit, bound.
 //!
-//! With names of benchmarks as arguments only those run: `pdu`, `sends`, `transaction`, `join`, `room_size`,
-//! `startup`.
+//! With names of benchmarks as arguments only those run: `pdu`, `auth`, `resolve` (the engine beside ruma's), `sends`,
+//! `transaction`, `join`, `room_size`, `startup`.
 #![forbid(unsafe_code)]
 
+mod bare;
+mod engine;
 mod join;
 mod measure;
-mod pdu;
 mod remote;
 mod room_size;
 mod sends;
@@ -17,8 +18,10 @@ mod world;
 
 use std::path::Path;
 
-const BENCHMARKS: [(&str, fn()); 6] = [
-    ("pdu", pdu::run),
+const BENCHMARKS: [(&str, fn()); 8] = [
+    ("pdu", engine::pdu::run),
+    ("auth", engine::auth::run),
+    ("resolve", engine::resolve::run),
     ("sends", sends::run),
     ("transaction", transaction::run),
     ("join", join::run),

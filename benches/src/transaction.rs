@@ -1,8 +1,8 @@
 //! A transaction of 50 PDUs of another server, from the request to the answer, which comes after the commit.
 
 use crate::{
+    bare::Bare,
     measure::{Bound, Round, measure, report},
-    pdu::Bare,
     remote::Remote,
     world::{Folder, alice, open, runtime},
 };

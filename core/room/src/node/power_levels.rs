@@ -1,22 +1,61 @@
 //! `m.room.power_levels`, read as its room version allows (AUTH-22 … AUTH-25).
 
-use alloc::{borrow::ToOwned, boxed::Box, format, string::String, vec::Vec};
+use alloc::{borrow::ToOwned, boxed::Box, format, string::String, vec, vec::Vec};
 use roomlet_wire::{
     Text, UserId,
     json::{Object, Raw},
     version::{PowerFormat, RoomVersion},
 };
 
-/// Levels by name: looking one up costs the logarithm of their number.
+/// Levels by name: looking one up costs the same however many there are.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct LevelTable(Box<[(Text, i64)]>);
+pub struct LevelTable {
+    /// By ascending name.
+    entries: Box<[(Text, i64)]>,
+    /// Places by hash of the name, each the number of an entry plus 1, or 0: a power of two of them, at most half of
+    /// them taken. Empty where names collide, as somebody who chose them could have it; they are searched then.
+    places: Box<[u16]>,
+}
+
+/// Places that are looked at for one name at most.
+const PROBES: usize = 16;
 
 impl LevelTable {
+    fn new(entries: Vec<(Text, i64)>) -> Self {
+        let places = Self::place(&entries).unwrap_or_default();
+        Self {
+            entries: entries.into(),
+            places,
+        }
+    }
+
+    /// `None` if a name would have to be looked for too far from its place, or if there are too many.
+    fn place(entries: &[(Text, i64)]) -> Option<Box<[u16]>> {
+        let mut places = vec![0_u16; (2 * entries.len()).next_power_of_two()];
+        for (number, (name, _)) in (1_u32..).zip(entries) {
+            let free = probes(name, places.len()).find(|place| places[*place] == 0)?;
+            places[free] = number.try_into().ok()?;
+        }
+        Some(places.into())
+    }
+
     /// The level of `name`.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<i64> {
-        let found = self.0.binary_search_by(|(entry, _)| entry.as_str().cmp(name));
-        found.ok().map(|index| self.0[index].1)
+        if self.places.is_empty() {
+            let found = self
+                .entries
+                .binary_search_by(|(entry, _)| entry.as_str().cmp(name));
+            return found.ok().map(|index| self.entries[index].1);
+        }
+        for place in probes(name, self.places.len()) {
+            let number = self.places[place].checked_sub(1)?;
+            let (entry, level) = &self.entries[usize::from(number)];
+            if entry.as_str() == name {
+                return Some(*level);
+            }
+        }
+        None
     }
 
     /// Whether `name` has a level.
@@ -27,8 +66,21 @@ impl LevelTable {
 
     /// The entries, by ascending name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, i64)> {
-        self.0.iter().map(|(name, level)| (name.as_str(), *level))
+        self.entries.iter().map(|(name, level)| (name.as_str(), *level))
     }
+}
+
+/// The places at which `name` is looked for, one after another.
+fn probes(name: &str, places: usize) -> impl Iterator<Item = usize> {
+    let mut hash = name.len() as u64;
+    for eight in name.as_bytes().chunks(8) {
+        let mut word = [0; 8];
+        word[..eight.len()].copy_from_slice(eight);
+        hash = (hash ^ u64::from_le_bytes(word)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        hash ^= hash >> 29;
+    }
+    let mask = places.wrapping_sub(1);
+    (0..PROBES).map(move |step| (hash as usize).wrapping_add(step) & mask)
 }
 
 /// `m.room.power_levels` (AUTH-21 … AUTH-25). `None` and missing entries are what the event does not say.
@@ -158,7 +210,7 @@ impl Reader {
                 None => self.fault_from_v10(format!("{key}.{name}"), "an integer"),
             }
         }
-        LevelTable(levels.into())
+        LevelTable::new(levels)
     }
 
     fn users(&mut self, content: Object<'_>) -> LevelTable {
@@ -179,7 +231,7 @@ impl Reader {
                 None => self.fault(format!("users.{user}"), "an integer"),
             }
         }
-        LevelTable(levels.into())
+        LevelTable::new(levels)
     }
 }
 
@@ -212,6 +264,35 @@ fn level_from_text(text: &str) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_level_is_found_among_any_number_of_them() {
+        for count in [0, 1, 2, 7, 500, 13_000] {
+            let name = |number: usize| format!("@user{number:06}:a.example");
+            let entries = (0..count).map(|number| (Text::from(&*name(2 * number)), number as i64));
+            let table = LevelTable::new(entries.collect());
+            for number in 0..count {
+                assert_eq!(table.get(&name(2 * number)), Some(number as i64));
+                assert_eq!(table.get(&name(2 * number + 1)), None);
+            }
+        }
+    }
+
+    #[test]
+    fn levels_are_found_where_names_collide() {
+        let entries: Vec<_> = (100..400)
+            .map(|n: i64| (Text::from(&*format!("@{n}:a")), n))
+            .collect();
+        // As if no place had been found for one of them.
+        let table = LevelTable {
+            entries: entries.clone().into(),
+            places: Box::default(),
+        };
+        for (name, level) in &entries {
+            assert_eq!(table.get(name), Some(*level));
+        }
+        assert_eq!(table.get("@nobody:a"), None);
+    }
 
     #[test]
     fn levels_as_other_numbers_are_cut_off() {

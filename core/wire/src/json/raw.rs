@@ -158,6 +158,18 @@ impl<'a> Object<'a> {
         Members { text: self.0, at: 1 }
     }
 
+    /// Where each value stands in the text, by key as it stands between its quotes.
+    pub(crate) fn spans(self) -> impl Iterator<Item = (&'a str, (u32, u32))> {
+        let mut at = 1;
+        self.raw_iter().map(move |(key, value)| {
+            let start = at + key.len() + 3;
+            let end = start + value.text().len();
+            at = end + 1;
+            // Texts have less than 4 GiB.
+            (key, (start as u32, end as u32))
+        })
+    }
+
     /// The object as a value of its own.
     #[must_use]
     pub fn to_raw(self) -> RawValue {

@@ -116,25 +116,42 @@ pub struct Event {
     spans: Spans,
 }
 
-/// Where the objects that are looked into stand in an event's text.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// Where the values that are looked at stand in an event's text.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 struct Spans {
     content: (u32, u32),
     signatures: (u32, u32),
+    /// Of a member event, in `content`: `membership`, `join_authorised_via_users_server`, `third_party_invite`.
+    membership: Option<(u32, u32)>,
+    authoriser: Option<(u32, u32)>,
+    third_party_invite: Option<(u32, u32)>,
 }
 
 impl Spans {
-    /// Those of an event that has them, as parsing checks.
-    fn of(members: &Members<'_>) -> Self {
-        let (mut content, mut signatures) = ((0, 0), (0, 0));
+    /// Those of an event whose `content` and `signatures` are objects, as parsing checks.
+    fn of(members: &Members<'_>, kind: &str) -> Self {
+        let mut spans = Self::default();
         for (key, span) in members.spans_of_objects() {
             match key {
-                "content" => content = span,
-                "signatures" => signatures = span,
+                "content" => spans.content = span,
+                "signatures" => spans.signatures = span,
                 _ => {}
             }
         }
-        Self { content, signatures }
+        if kind == "m.room.member" {
+            let (start, end) = spans.content;
+            let content = Object::trusted(&members.text()[start as usize..end as usize]);
+            for (key, (from, to)) in content.spans() {
+                let span = Some((start + from, start + to));
+                match key {
+                    "membership" => spans.membership = span,
+                    "join_authorised_via_users_server" => spans.authoriser = span,
+                    "third_party_invite" => spans.third_party_invite = span,
+                    _ => {}
+                }
+            }
+        }
+        spans
     }
 }
 
@@ -172,17 +189,17 @@ impl Event {
     /// `content`.
     #[must_use]
     pub fn content(&self) -> Object<'_> {
-        self.object_at(self.spans.content)
+        Object::trusted(self.text_at(self.spans.content))
     }
 
     /// `signatures`.
     #[must_use]
     pub fn signatures(&self) -> Object<'_> {
-        self.object_at(self.spans.signatures)
+        Object::trusted(self.text_at(self.spans.signatures))
     }
 
-    fn object_at(&self, (start, end): (u32, u32)) -> Object<'_> {
-        Object::trusted(&self.json[start as usize..end as usize])
+    fn text_at(&self, (start, end): (u32, u32)) -> &str {
+        &self.json[start as usize..end as usize]
     }
 
     /// The server of the sender.
@@ -200,10 +217,7 @@ impl Event {
     /// `content.membership` of a member event; as it stands in JSON, where no value that means anything is escaped.
     #[must_use]
     pub fn membership(&self) -> Option<&str> {
-        if self.kind != "m.room.member" {
-            return None;
-        }
-        let text = self.content().get("membership")?.text();
+        let text = self.text_at(self.spans.membership?);
         text.strip_prefix('"')?.strip_suffix('"')
     }
 
@@ -211,7 +225,7 @@ impl Event {
     fn with_json(&self, json: String) -> Self {
         let object = Object::trusted(&json);
         let redacts = Self::find_redacts(object, &self.kind, self.version);
-        let spans = Spans::of(&Members::of(object));
+        let spans = Spans::of(&Members::of(object), &self.kind);
         Self {
             version: self.version,
             id: self.id.clone(),

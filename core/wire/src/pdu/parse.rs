@@ -278,8 +278,8 @@ fn read(
         hash_mismatch: false,
         oversized_ids: ids.oversized,
         preview: None,
+        spans: Spans::of(members, &kind),
         kind: Text::from(&*kind),
-        spans: Spans::of(members),
         json: String::from(text).into_boxed_str(),
     };
     verify::check_authorising_user(&event)?;

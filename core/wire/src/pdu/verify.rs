@@ -125,7 +125,7 @@ fn signing_form(event: &Event) -> String {
 fn required_signers(event: &Event) -> Signers<'_> {
     let mut servers = Signers::new();
     let from_third_party_invite =
-        event.membership() == Some("invite") && event.content().contains_key("third_party_invite");
+        event.membership() == Some("invite") && event.spans.third_party_invite.is_some();
     if !from_third_party_invite {
         servers.push(event.sender.server());
     }
@@ -155,7 +155,10 @@ fn authorising_user(event: &Event) -> Option<Raw<'_>> {
     if !event.version.restricted || event.membership() != Some("join") {
         return None;
     }
-    event.content().get("join_authorised_via_users_server")
+    event
+        .spans
+        .authoriser
+        .map(|span| Raw::trusted(event.text_at(span)))
 }
 
 /// Refuses a join authorised by what is no user, as no server could sign it.

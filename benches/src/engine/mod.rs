@@ -1,0 +1,7 @@
+//! The engine beside ruma's, on the same events.
+
+pub(crate) mod auth;
+pub(crate) mod pdu;
+pub(crate) mod resolve;
+mod rooms;
+mod ruma;
