@@ -3,7 +3,7 @@
 use super::denied::Denied;
 use crate::node::{LevelTable, Node, PowerLevels};
 use alloc::{borrow::ToOwned, format, string::String};
-use core::fmt;
+use core::{cmp::Ordering, fmt};
 
 /// How much a user may do.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -188,13 +188,27 @@ fn check_required(
     Ok(())
 }
 
-/// The entries that were changed, added or removed.
+/// The entries that were changed, added or removed, by name.
 fn differences<'a>(
     old: &'a LevelTable,
     new: &'a LevelTable,
 ) -> impl Iterator<Item = (&'a str, Option<i64>, Option<i64>)> {
-    let changed = old.iter().map(|(key, level)| (key, Some(level), new.get(key)));
-    let added = new.iter().filter(|(key, _)| !old.contains_key(key));
-    let added = added.map(|(key, level)| (key, None, Some(level)));
-    changed.chain(added).filter(|(_, old, new)| old != new)
+    let (mut old, mut new) = (old.iter().peekable(), new.iter().peekable());
+    core::iter::from_fn(move || {
+        loop {
+            let order = match (old.peek(), new.peek()) {
+                (None, None) => return None,
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (Some((old, _)), Some((new, _))) => old.cmp(new),
+            };
+            let was = if order.is_le() { old.next() } else { None };
+            let is = if order.is_ge() { new.next() } else { None };
+            let name = was.or(is)?.0;
+            let (was, is) = (was.map(|(_, level)| level), is.map(|(_, level)| level));
+            if was != is {
+                return Some((name, was, is));
+            }
+        }
+    })
 }
