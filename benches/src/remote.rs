@@ -134,6 +134,7 @@ impl Remote {
             depth: newest.depth + 1,
             origin_server_ts: SystemClock.now_ms(),
             redacts: None,
+            hashes: Default::default(),
         };
         let pdu = draft
             .sign(self.version, &self.name, &self.key)

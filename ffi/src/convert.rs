@@ -171,7 +171,7 @@ pub(crate) fn position(token: &str) -> Result<StreamPos> {
 }
 
 /// Reads the options of a new room: an object of `preset` (`private`, `trusted_private`, `public`), `version`, `name`,
-/// `topic`, `type`, `invite` (a list of user ids), `is_direct`; all may be absent. Empty text is an empty object.
+/// `topic`, `type`, `invite` (a list of user ids), `is_direct`, `additional_creators` (a list of user ids); all may be absent. Empty text is an empty object.
 ///
 /// # Errors
 /// [`Code::BadJson`]; [`Code::BadParam`] for an unknown member or a value of the wrong type; [`Code::BadId`].
@@ -187,7 +187,8 @@ pub(crate) fn create_room(options: &[u8]) -> Result<CreateRoom> {
             "name" => room.name = Some(text(&key, &value)?),
             "topic" => room.topic = Some(text(&key, &value)?),
             "type" => room.room_type = Some(text(&key, &value)?),
-            "invite" => room.invite = invited(&value)?,
+            "invite" => room.invite = users(&key, &value)?,
+            "additional_creators" => room.additional_creators = users(&key, &value)?,
             "is_direct" => room.is_direct = value.as_bool().ok_or_else(|| wrong(&key, "true or false"))?,
             _ => {
                 return Err(Error::new(
@@ -209,16 +210,13 @@ fn preset(name: &str) -> Result<Preset> {
     }
 }
 
-fn invited(value: &Value) -> Result<Vec<UserId>> {
-    let list = value
-        .as_array()
-        .ok_or_else(|| wrong("invite", "a list of user ids"))?;
+fn users(key: &str, value: &Value) -> Result<Vec<UserId>> {
+    let ids = || wrong(key, "a list of user ids");
+    let list = value.as_array().ok_or_else(ids)?;
     list.iter()
         .map(|user| {
-            let user = user
-                .as_str()
-                .ok_or_else(|| wrong("invite", "a list of user ids"))?;
-            UserId::parse(user).map_err(|error| error.context("options: invite"))
+            let user = user.as_str().ok_or_else(ids)?;
+            UserId::parse(user).map_err(|error| error.context(&format!("options: {key}")))
         })
         .collect()
 }

@@ -157,6 +157,7 @@ impl Room {
             depth: depth + 1,
             origin_server_ts: self.now,
             redacts: None,
+            hashes: Default::default(),
         };
         let server = ServerName::parse(SERVER).expect("a server name");
         let pdu = draft

@@ -33,6 +33,7 @@ fn pdu() -> Pdu<roomlet_wire::Verified> {
         depth: 1,
         origin_server_ts: START,
         redacts: None,
+        hashes: Default::default(),
     };
     draft
         .sign(
@@ -79,7 +80,6 @@ async fn requests_have_the_target_and_body_of_the_specification_and_a_signature_
         .unwrap();
     let id = pdu.id.as_str().replace('$', "%24");
     let versions: Vec<String> = RoomVersion::supported()
-        .iter()
         .map(|version| format!("ver={version}"))
         .collect();
     let event = pdu.to_json();

@@ -4,19 +4,11 @@ use crate::{
     acl,
     inner::Inner,
     room::{OpenRoom, Outgoing},
-    types::{CreateRoom, Preset},
 };
 use roomlet_wire::{
     Code, Error, EventId, Map, Result, RoomId, RoomVersion, ServerName, UserId, Value,
     json::{self, RawValue},
 };
-
-fn object<const N: usize>(entries: [(&str, Value); N]) -> Map {
-    entries
-        .into_iter()
-        .map(|(key, value)| (key.to_owned(), value))
-        .collect()
-}
 
 /// `content` as a host gives it: a JSON object.
 fn parse_content(content: &str) -> Result<Map> {
@@ -61,38 +53,6 @@ fn check_own_acl(outgoing: &Outgoing, me: &ServerName) -> Result<()> {
 }
 
 impl Inner {
-    pub(crate) async fn create_room(&self, user: &UserId, create: CreateRoom) -> Result<RoomId> {
-        self.check_account(user)?;
-        let name = create
-            .version
-            .as_deref()
-            .unwrap_or(&self.config.limits.default_room_version);
-        let version = RoomVersion::get(name).ok_or_else(|| {
-            let about = format!(
-                "room version {name:?} is not one of {}",
-                RoomVersion::supported().join(", ")
-            );
-            Error::new(Code::UnknownRoomVersion, about)
-        })?;
-        let id = RoomId::parse(&format!("!{}:{}", self.random_name(18), self.me))?;
-        let events = initial_events(user, &create, version);
-        let handle = self.rooms.get_or_create(&id, version)?;
-        let (sender, key, now) = (user.clone(), self.signing_key(), self.env.clock.now_ms());
-        handle
-            .run(move |room| {
-                for outgoing in events {
-                    room.send(&sender, outgoing, &key, now)?;
-                }
-                Ok(())
-            })
-            .await?;
-        for target in &create.invite {
-            // An invite that fails leaves the room as it is: the members tell who is invited.
-            let _ = self.invite(user, &id, target, None, create.is_direct).await;
-        }
-        Ok(id)
-    }
-
     /// Sends what `outgoing` makes for the room's version, once for each transaction id.
     async fn send_event(
         &self,
@@ -263,86 +223,4 @@ impl OpenRoom {
         let about = format!("user {sender} may not redact {target}: their power is below the redact level");
         Err(Error::new(Code::Denied, about))
     }
-}
-
-/// The events that make a room, in the order in which they are sent.
-fn initial_events(user: &UserId, room: &CreateRoom, version: &RoomVersion) -> Vec<Outgoing> {
-    let mut create = object([("room_version", version.id.into())]);
-    if !version.creator_is_sender {
-        create.insert("creator".into(), user.as_str().into());
-    }
-    if let Some(room_type) = &room.room_type {
-        create.insert("type".into(), room_type.as_str().into());
-    }
-    let (join_rule, guests) = match room.preset {
-        Preset::Public => ("public", "forbidden"),
-        Preset::Private | Preset::TrustedPrivate => ("invite", "can_join"),
-    };
-    let mut events = vec![
-        Outgoing::state("m.room.create", "", create),
-        Outgoing::member(user, "join", None),
-        Outgoing::state("m.room.power_levels", "", power_levels(user, room, version)),
-        Outgoing::state("m.room.join_rules", "", object([("join_rule", join_rule.into())])),
-        Outgoing::state(
-            "m.room.history_visibility",
-            "",
-            object([("history_visibility", "shared".into())]),
-        ),
-        Outgoing::state(
-            "m.room.guest_access",
-            "",
-            object([("guest_access", guests.into())]),
-        ),
-    ];
-    if let Some(name) = &room.name {
-        events.push(Outgoing::state(
-            "m.room.name",
-            "",
-            object([("name", name.as_str().into())]),
-        ));
-    }
-    if let Some(topic) = &room.topic {
-        events.push(Outgoing::state("m.room.topic", "", roomlet_content::topic(topic)));
-    }
-    events
-}
-
-/// The power levels that a room begins with; the same numbers as other servers' rooms.
-fn power_levels(user: &UserId, room: &CreateRoom, version: &RoomVersion) -> Map {
-    let mut users = Map::new();
-    if !version.creators_rank_above {
-        users.insert(user.as_str().into(), Value::Int(100));
-    }
-    if room.preset == Preset::TrustedPrivate {
-        users.extend(
-            room.invite
-                .iter()
-                .map(|invited| (invited.as_str().to_owned(), Value::Int(100))),
-        );
-    }
-    let tombstone = if version.creators_rank_above { 150 } else { 100 };
-    let events = object([
-        ("m.room.name", Value::Int(50)),
-        ("m.room.avatar", Value::Int(50)),
-        ("m.room.canonical_alias", Value::Int(50)),
-        ("m.room.power_levels", Value::Int(100)),
-        ("m.room.history_visibility", Value::Int(100)),
-        ("m.room.server_acl", Value::Int(100)),
-        ("m.room.encryption", Value::Int(100)),
-        ("m.room.tombstone", Value::Int(tombstone)),
-    ]);
-    object([
-        ("users", users.into()),
-        ("users_default", Value::Int(0)),
-        ("events", events.into()),
-        ("events_default", Value::Int(0)),
-        ("state_default", Value::Int(50)),
-        ("ban", Value::Int(50)),
-        ("kick", Value::Int(50)),
-        ("redact", Value::Int(50)),
-        (
-            "invite",
-            Value::Int(if room.preset == Preset::Public { 50 } else { 0 }),
-        ),
-    ])
 }

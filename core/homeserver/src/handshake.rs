@@ -56,25 +56,9 @@ fn stripped(preview: Vec<Value>) -> Value {
 }
 
 /// A draft as the template that the other server finishes.
-fn template(draft: Draft, version: &RoomVersion) -> Map {
-    let ids = |ids: Vec<EventId>| Value::Array(ids.iter().map(|id| Value::from(id.as_str())).collect());
-    let mut event = Map::new();
-    let room = draft.room_id.map(|room| Value::from(room.as_str()));
-    event.extend(room.map(|room| ("room_id".to_owned(), room)));
-    event.extend(
-        draft
-            .state_key
-            .map(|key| ("state_key".to_owned(), Value::from(key))),
-    );
-    event.insert("sender".into(), draft.sender.as_str().into());
-    event.insert("type".into(), draft.kind.into());
-    event.insert("content".into(), draft.content.into());
-    event.insert("prev_events".into(), ids(draft.prev_events));
-    event.insert("auth_events".into(), ids(draft.auth_events));
-    event.insert("depth".into(), Value::Int(draft.depth));
-    event.insert("origin_server_ts".into(), Value::Int(draft.origin_server_ts));
+fn template(draft: Draft, version: &'static RoomVersion) -> Map {
     Map::from([
-        ("event".to_owned(), event.into()),
+        ("event".to_owned(), draft.into_template(version).into()),
         ("room_version".to_owned(), version.id.into()),
     ])
 }
@@ -298,6 +282,7 @@ impl Inner {
         let Some(invitee) = invitee else {
             return Err(bad(format!("invite {}: it invites nobody", pdu.id)));
         };
+        self.check_preview(room, version, &preview)?;
         self.is_in_room(origin, room).await?;
         self.check_invitee(&pdu.sender, room, &invitee).await?;
         // Only now, as somebody may have joined the room while the host thought about it.
@@ -324,6 +309,22 @@ impl Inner {
             "event".to_owned(),
             Value::Canonical(signed.to_raw()),
         )]))
+    }
+
+    /// Refuses an invite to a room of version 12 that does not come with the create event that the room is named for
+    /// (FED-38).
+    fn check_preview(&self, room: &RoomId, version: &'static RoomVersion, preview: &[Value]) -> Result<()> {
+        let is_create = |entry: &Value| {
+            let event = entry.as_object().cloned();
+            let pdu = event.and_then(|event| Pdu::from_object(event, version).ok());
+            pdu.is_some_and(|pdu| pdu.is_state("m.room.create", "") && pdu.room_id == *room)
+        };
+        if !version.room_id_is_create_hash || preview.iter().any(is_create) {
+            return Ok(());
+        }
+        Err(bad(format!(
+            "invite to {room}: the preview has no create event of that room"
+        )))
     }
 
     /// Whether this server is in the room; refuses `origin` if the room's access control list does (FED-51).

@@ -157,6 +157,26 @@ impl Homeserver {
         self.inner.create_room(user, room).await
     }
 
+    /// Replaces a room by a new one of `version`, higher or lower: the new room takes over what the old one says of itself,
+    /// and no members; the old one gets a tombstone that points to it, and its members lose the power to talk there where
+    /// `user` may take it. Gives the new room's id. `additional_creators` are for version 12 alone.
+    ///
+    /// What a crash leaves half done is a new room that nothing points to: the command can be repeated.
+    ///
+    /// # Errors
+    /// `Denied` if `user` may not send `m.room.tombstone`; `UnknownRoomVersion`; `BadParam`.
+    pub async fn upgrade_room(
+        &self,
+        user: &UserId,
+        room: &RoomId,
+        version: &str,
+        additional_creators: &[UserId],
+    ) -> Result<RoomId> {
+        self.inner
+            .upgrade_room(user, room, version, additional_creators)
+            .await
+    }
+
     /// Invites; `reason` may be empty.
     pub async fn invite(
         &self,

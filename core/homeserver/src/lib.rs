@@ -5,6 +5,7 @@ mod accounts;
 mod acl;
 mod commands;
 pub mod config;
+mod create;
 mod fetch;
 mod handshake;
 pub mod homeserver;
@@ -23,6 +24,7 @@ mod timeline;
 mod transaction;
 pub mod types;
 mod updates;
+mod upgrade;
 mod verify;
 
 pub use config::{Config, Limits, StoreKind};

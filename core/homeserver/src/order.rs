@@ -21,8 +21,9 @@ fn cites(pdu: &Pdu<Verified>, along: Along) -> impl Iterator<Item = &EventId> {
     pdu.auth_events.iter().chain(prev)
 }
 
-/// The events, each once, cited before citing; among free ones by depth, then by id. Cycles, which only versions with
-/// server-made ids allow, come last.
+/// The events, each once, cited before citing; among free ones create events first, which those of version 12 cite
+/// without saying so (EV-4), then by depth, then by id. Cycles, which only versions with server-made ids allow, come
+/// last.
 pub(crate) fn causal(pdus: Vec<Pdu<Verified>>, along: Along) -> Vec<Pdu<Verified>> {
     let mut by_id: BTreeMap<EventId, Pdu<Verified>> = BTreeMap::new();
     for pdu in pdus {
@@ -37,10 +38,11 @@ pub(crate) fn causal(pdus: Vec<Pdu<Verified>>, along: Along) -> Vec<Pdu<Verified
             children.entry(parent).or_default().push(&pdu.id);
         }
     }
-    let mut ready: BTreeSet<(i64, &EventId)> = by_id
-        .values()
-        .filter(|pdu| waits[&pdu.id] == 0)
-        .map(|pdu| (pdu.depth, &pdu.id))
+    let place = |id: &EventId| (by_id[id].kind != "m.room.create", by_id[id].depth);
+    let mut ready: BTreeSet<((bool, i64), &EventId)> = by_id
+        .keys()
+        .filter(|id| waits[id] == 0)
+        .map(|id| (place(id), id))
         .collect();
     let mut order = Vec::with_capacity(by_id.len());
     while let Some((_, id)) = ready.pop_first() {
@@ -49,7 +51,7 @@ pub(crate) fn causal(pdus: Vec<Pdu<Verified>>, along: Along) -> Vec<Pdu<Verified
             if let Some(left) = waits.get_mut(child) {
                 *left -= 1;
                 if *left == 0 {
-                    ready.insert((by_id[*child].depth, child));
+                    ready.insert((place(child), child));
                 }
             }
         }

@@ -2,6 +2,7 @@
 
 use crate::inner::Inner;
 use roomlet_wire::{Code, Error, EventId, Map, Result, RoomId, RoomVersion, UserId, Value, pdu::Draft};
+use std::collections::BTreeMap;
 
 impl Inner {
     /// Takes from another server's template only what is its to say (FED-30).
@@ -28,12 +29,22 @@ impl Inner {
                 return Err(Error::new(Code::BadReply, about));
             }
         }
-        let ids = |key: &str| -> Result<Vec<EventId>> {
+        let mut hashes = BTreeMap::new();
+        let mut ids = |key: &str| -> Result<Vec<EventId>> {
             let list = template.get(key).and_then(Value::as_array).unwrap_or_default();
-            list.iter()
-                .map(|id| EventId::parse(id.as_str().unwrap_or_default()))
-                .collect()
+            let id = |item: &Value| {
+                // Versions 1 and 2 have pairs of id and hashes (EV-2).
+                let (id, hash) = match item.as_array() {
+                    Some([id, beside, ..]) => (id, beside.get("sha256").and_then(Value::as_str)),
+                    _ => (item, None),
+                };
+                let id = EventId::parse(id.as_str().unwrap_or_default())?;
+                hashes.extend(hash.map(|hash| (id.clone(), hash.to_owned())));
+                Ok(id)
+            };
+            list.iter().map(id).collect()
         };
+        let (prev_events, auth_events) = (ids("prev_events")?, ids("auth_events")?);
         let mut own = Map::from([("membership".to_owned(), Value::from(membership))]);
         let authorised = content.and_then(|content| content.get("join_authorised_via_users_server"));
         if let (Some(user), "join") = (authorised, membership) {
@@ -45,11 +56,12 @@ impl Inner {
             kind: "m.room.member".into(),
             state_key: Some(user.as_str().into()),
             content: own,
-            prev_events: ids("prev_events")?,
-            auth_events: ids("auth_events")?,
+            prev_events,
+            auth_events,
             depth: template.get("depth").and_then(Value::as_int).unwrap_or(1),
             origin_server_ts: self.env.clock.now_ms(),
             redacts: None,
+            hashes,
         })
     }
 }

@@ -31,6 +31,8 @@ pub struct CreateRoom {
     pub invite: Vec<UserId>,
     /// Marks these invites as to a direct chat.
     pub is_direct: bool,
+    /// Users who, beside the one who makes it, rank above every power level of the room: version 12 only.
+    pub additional_creators: Vec<UserId>,
 }
 
 /// An event as users see it.

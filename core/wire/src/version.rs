@@ -181,26 +181,18 @@ const MSC1767: RoomVersion = RoomVersion {
     ..I1
 };
 
-/// Every version in the table, whether or not [`RoomVersion::get`] offers it yet.
+/// Every room version there is.
 pub static TABLE: &[RoomVersion] = &[V1, V2, V3, V4, V5, V6, V7, V8, V9, V10, V11, V12, I1, MSC1767];
 
-/// The versions that rooms of this server can have.
-const SUPPORTED: &[&str] = &["10", "11", "I.1", "org.matrix.msc1767.10"];
-
 impl RoomVersion {
-    /// The version named `id`, if rooms of it can be held here.
+    /// The version named `id`, if it is known.
     #[must_use]
     pub fn get(id: &str) -> Option<&'static RoomVersion> {
-        if SUPPORTED.contains(&id) {
-            TABLE.iter().find(|v| v.id == id)
-        } else {
-            None
-        }
+        TABLE.iter().find(|version| version.id == id)
     }
 
-    /// The names of the versions that rooms can have here.
-    #[must_use]
-    pub fn supported() -> &'static [&'static str] {
-        SUPPORTED
+    /// The names of all versions.
+    pub fn supported() -> impl Iterator<Item = &'static str> {
+        TABLE.iter().map(|version| version.id)
     }
 }

@@ -14,7 +14,7 @@ use std::ffi::c_void;
 
 /// Makes a room as `user_id`; the result is its id. `options` is a JSON object, each member of which may be absent:
 /// `preset` (`private`, the default; `trusted_private`; `public`), `version`, `name`, `topic`, `type`, `invite` (a
-/// list of user ids), `is_direct`. Empty: all defaults. An invite that fails does not fail the room. Any thread.
+/// list of user ids), `is_direct`, `additional_creators` (user ids; room versions from 12). Empty: all defaults. An invite that fails does not fail the room. Any thread.
 /// Errors: ROOMLET_BAD_JSON, ROOMLET_BAD_PARAM for a member that is unknown or of the wrong type, ROOMLET_BAD_ID,
 /// ROOMLET_UNKNOWN_ROOM_VERSION, ROOMLET_UNKNOWN_USER.
 #[unsafe(no_mangle)]

@@ -116,6 +116,9 @@ pub struct CreateRoom {
     /// Marks these invites as to a direct chat.
     #[uniffi(default = false)]
     pub is_direct: bool,
+    /// Ids of users who are creators beside the one who makes the room (room versions from 12).
+    #[uniffi(default = [])]
+    pub additional_creators: Vec<String>,
 }
 
 impl TryFrom<CreateRoom> for core::CreateRoom {
@@ -128,14 +131,15 @@ impl TryFrom<CreateRoom> for core::CreateRoom {
             name: room.name,
             topic: room.topic,
             room_type: room.room_type,
-            invite: room
-                .invite
-                .iter()
-                .map(|user| UserId::parse(user))
-                .collect::<Result<_, _>>()?,
+            invite: users(&room.invite)?,
             is_direct: room.is_direct,
+            additional_creators: users(&room.additional_creators)?,
         })
     }
+}
+
+pub(super) fn users(ids: &[String]) -> Result<Vec<UserId>, RoomletError> {
+    ids.iter().map(|id| Ok(UserId::parse(id)?)).collect()
 }
 
 /// An event as users see it.

@@ -37,8 +37,7 @@ pub fn transaction(data: &[u8]) {
         return;
     };
     let versions: Vec<&RoomVersion> = RoomVersion::supported()
-        .iter()
-        .filter_map(|id| RoomVersion::get(id))
+        .filter_map(RoomVersion::get)
         .filter(|version| version.event_format != EventFormat::ServerIds)
         .collect();
     let version = pick(&versions, *first).id;

@@ -212,10 +212,7 @@ impl Peer {
     /// # Panics
     /// If the server refuses, or answers nonsense.
     pub async fn join(&self, hs: &Homeserver, room: &RoomId, user: &UserId) -> PeerRoom {
-        let versions: Vec<String> = RoomVersion::supported()
-            .iter()
-            .map(|id| format!("ver={id}"))
-            .collect();
+        let versions: Vec<String> = RoomVersion::supported().map(|id| format!("ver={id}")).collect();
         let (id, who) = (encode(room), encode(user));
         let target = format!(
             "/_matrix/federation/v1/make_join/{id}/{who}?{}",

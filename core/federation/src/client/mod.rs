@@ -110,7 +110,7 @@ impl Client {
             encode(room),
             encode(user)
         );
-        for (i, version) in RoomVersion::supported().iter().enumerate() {
+        for (i, version) in RoomVersion::supported().enumerate() {
             let _ = write!(
                 target,
                 "{}ver={}",

@@ -8,9 +8,9 @@ use roomlet_room::{auth, graph, state::StateMap};
 use roomlet_store::{OutboxItem, Write};
 use roomlet_wire::{
     Code, Error, EventId, EventNum, Map, Pdu, Result, ServerName, UserId, Value, Verified, pdu::Draft,
-    sign::KeyPair,
+    sign::KeyPair, version::EventFormat,
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Holds nothing and is shown to nobody: it exists to follow many events, so that there is one newest again (EC-6;
 /// the type is Synapse's, which hides it too).
@@ -61,10 +61,12 @@ impl OpenRoom {
         let (prev, state) = self.parents()?;
         let mut depths = Vec::with_capacity(prev.len());
         let mut prev_events = Vec::with_capacity(prev.len());
+        let mut cited = Vec::new();
         for num in prev {
             let held = self.get(num)?;
             depths.push(held.pdu().depth);
             prev_events.push(held.pdu().id.clone());
+            cited.push(held);
         }
         let Outgoing {
             kind,
@@ -75,11 +77,18 @@ impl OpenRoom {
         let wanted = auth::select(self.version(), kind, sender, state_key.as_deref(), content);
         let mut auth_events = Vec::with_capacity(wanted.len());
         for (kind, key) in wanted {
-            auth_events.extend(
-                self.in_state(&state, &kind, &key)?
-                    .map(|held| held.pdu().id.clone()),
-            );
+            if let Some(held) = self.in_state(&state, &kind, &key)? {
+                auth_events.push(held.pdu().id.clone());
+                cited.push(held);
+            }
         }
+        let hashes = match self.version().event_format {
+            EventFormat::ServerIds => cited
+                .iter()
+                .map(|held| (held.pdu().id.clone(), held.pdu().reference_hash()))
+                .collect(),
+            EventFormat::HashIds | EventFormat::UrlSafeHashIds => BTreeMap::new(),
+        };
         let Outgoing {
             kind,
             state_key,
@@ -98,6 +107,7 @@ impl OpenRoom {
             depth: graph::depth_after(depths),
             origin_server_ts: now,
             redacts,
+            hashes,
         })
     }
 

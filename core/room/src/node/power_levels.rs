@@ -3,7 +3,7 @@
 use alloc::{borrow::ToOwned, boxed::Box, format, string::String, vec, vec::Vec};
 use roomlet_wire::{
     Text, UserId,
-    json::{Object, Raw},
+    json::{Map, Object, Raw, RawValue},
     version::{PowerFormat, RoomVersion},
 };
 
@@ -132,6 +132,14 @@ impl PowerLevels {
             ("kick", self.kick),
             ("invite", self.invite),
         ]
+    }
+
+    /// The levels that `content` gives in a room of a version.
+    #[must_use]
+    pub fn of_content(content: &Map, version: &RoomVersion) -> Self {
+        let content = RawValue::from(content);
+        let levels = content.as_object().map(|content| Self::parse(content, version));
+        levels.unwrap_or_default()
     }
 
     pub(super) fn parse(content: Object<'_>, version: &RoomVersion) -> Self {

@@ -428,6 +428,6 @@ mod tests {
         assert_eq!(merged, state(&[(1, 10), (2, 21), (9, 90)]));
         let twice = Split::of(&a, &[b.clone(), a.clone(), b.clone()]).unwrap();
         assert_eq!(twice.conflicted.len(), 2);
-        assert!(Split::of(&a, &[a.clone()]).is_none());
+        assert!(Split::of(&a, core::slice::from_ref(&a)).is_none());
     }
 }

@@ -177,6 +177,7 @@ impl World {
             depth: spec.depth,
             origin_server_ts: spec.ts.unwrap_or(self.now),
             redacts: spec.redacts.clone(),
+            hashes: Default::default(),
         };
         let server = ServerName::parse(draft.sender.server()).unwrap();
         let pdu = draft.sign(self.version, &server, &key()).unwrap();

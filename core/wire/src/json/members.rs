@@ -19,6 +19,10 @@ struct Span {
     end: usize,
 }
 
+#[expect(
+    clippy::large_enum_variant,
+    reason = "in place for almost all objects, without an allocation"
+)]
 enum Spans {
     Few(ArrayVec<Span, FEW>),
     Many(Vec<Span>),
@@ -118,13 +122,12 @@ impl<'a> Members<'a> {
 
     /// Where those values stand in the text that are objects, by key.
     pub(crate) fn spans_of_objects(&self) -> impl Iterator<Item = (&'a str, (u32, u32))> {
-        let objects = self.spans().iter().filter_map(|span| {
+        self.spans().iter().filter_map(|span| {
             let start = span.key_end + 2;
             let is_object = self.text.as_bytes()[start] == b'{';
             // Texts have less than 4 GiB.
             is_object.then_some((self.key(span), (start as u32, span.end as u32)))
-        });
-        objects
+        })
     }
 
     /// Gives the object without the members that `keep` refuses, in as few pieces as possible.

@@ -11,8 +11,10 @@ use crate::{
     version::{EventFormat, RoomVersion},
 };
 use alloc::{
+    collections::BTreeMap,
     format,
     string::{String, ToString},
+    vec,
     vec::Vec,
 };
 
@@ -32,6 +34,9 @@ pub struct Draft {
     pub depth: i64,
     pub origin_server_ts: i64,
     pub redacts: Option<EventId>,
+    /// The reference hashes of cited events, which stand beside their ids in versions 1 and 2 (EV-2); not looked at in
+    /// others.
+    pub hashes: BTreeMap<EventId, String>,
 }
 
 impl Draft {
@@ -40,20 +45,13 @@ impl Draft {
     ///
     /// # Errors
     /// As [`Pdu::from_object`]: roomlet sends nothing that it would refuse (TM-18). [`Code::TooLarge`] also for
-    /// identifiers that receivers reject (ID-12), [`Code::BadParam`] for a sender of another server,
-    /// [`Code::UnknownRoomVersion`] for versions 1 and 2, whose references need the hashes of other events.
+    /// identifiers that receivers reject (ID-12), [`Code::BadParam`] for a sender of another server.
     pub fn sign(
         self,
         version: &'static RoomVersion,
         server: &ServerName,
         key: &KeyPair,
     ) -> Result<Pdu<Verified>> {
-        if version.event_format == EventFormat::ServerIds {
-            return Err(Error::new(
-                Code::UnknownRoomVersion,
-                format!("events of room version {} are read, not made, here", version.id),
-            ));
-        }
         if self.sender.server() != server.as_str() {
             return Err(Error::new(
                 Code::BadParam,
@@ -85,8 +83,21 @@ impl Draft {
         Ok(Pdu(pdu.0, ()))
     }
 
-    fn into_hashed_object(self, version: &RoomVersion) -> Map {
+    /// The event without hashes and signatures, as the template that another server finishes (FED-30).
+    #[must_use]
+    pub fn into_template(self, version: &'static RoomVersion) -> Map {
+        self.into_object(version)
+    }
+
+    fn into_hashed_object(self, version: &'static RoomVersion) -> Map {
+        let server = self.sender.server_name();
         let mut object = self.into_object(version);
+        if version.event_format == EventFormat::ServerIds {
+            // The id is the server's to choose: what the event says is as good as chance, and the same in a replay.
+            let opaque: String = hash::event_id(&object, version)[1..].into();
+            let id = format!("${}:{server}", &opaque[..18]);
+            object.insert("event_id".to_string(), id.into());
+        }
         let mut hashes = Map::new();
         hashes.insert("sha256".to_string(), hash::content_hash(&object).into());
         object.insert("hashes".to_string(), hashes.into());
@@ -113,6 +124,7 @@ impl Draft {
         put("sender", self.sender.as_str().into());
         put("type", self.kind.into());
         put("content", content.into());
+        let references = |ids: &[EventId]| references(ids, &self.hashes, version);
         put("prev_events", references(&self.prev_events));
         put("auth_events", references(&self.auth_events));
         put("depth", self.depth.into());
@@ -121,6 +133,17 @@ impl Draft {
     }
 }
 
-fn references(ids: &[EventId]) -> Value {
-    Value::Array(ids.iter().map(|id| id.as_str().into()).collect())
+/// References to events as a version has them (EV-2). A hash that is not known is left out.
+fn references(ids: &[EventId], hashes: &BTreeMap<EventId, String>, version: &RoomVersion) -> Value {
+    let reference = |id: &EventId| match version.event_format {
+        EventFormat::ServerIds => {
+            let hash = hashes
+                .get(id)
+                .map(|hash| ("sha256".to_string(), Value::from(hash.as_str())));
+            let hashes: Map = hash.into_iter().collect();
+            Value::Array(vec![id.as_str().into(), hashes.into()])
+        }
+        EventFormat::HashIds | EventFormat::UrlSafeHashIds => id.as_str().into(),
+    };
+    Value::Array(ids.iter().map(reference).collect())
 }

@@ -7,6 +7,7 @@ mod verify;
 pub use draft::Draft;
 
 use crate::{
+    hash,
     id::{EventId, RoomId, UserId},
     json::{Map, Members, Object, RawValue, Value},
     text::Text,
@@ -200,6 +201,12 @@ impl Event {
 
     fn text_at(&self, (start, end): (u32, u32)) -> &str {
         &self.json[start as usize..end as usize]
+    }
+
+    /// Its reference hash, which events of versions 1 and 2 that cite it name beside its id (EV-2, EV-6).
+    #[must_use]
+    pub fn reference_hash(&self) -> String {
+        hash::reference_hash(&self.to_map(), self.version)
     }
 
     /// The server of the sender.

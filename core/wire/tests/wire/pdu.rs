@@ -1,6 +1,6 @@
 //! What a PDU must be to be read: fields, limits, references, ids (EV-1, EV-2, ID-11 … ID-15, EV-20).
 
-use crate::common::{key, object, server, version};
+use crate::common::{Ring, key, object, server, version};
 use roomlet_wire::{
     Code, EventId, Map, Parsed, Pdu, Result, RoomId, UserId, Value, Verified, json, limits, pdu::Draft,
 };
@@ -17,6 +17,7 @@ fn draft(kind: &str, state_key: Option<&str>, content: &str) -> Draft {
         depth: 5,
         origin_server_ts: 1_700_000_000_000,
         redacts: None,
+        hashes: Default::default(),
     }
 }
 
@@ -360,8 +361,37 @@ fn versions_1_and_2_have_ids_and_pairs_on_the_wire() {
     assert_eq!(read(hashed, "1").unwrap_err().code(), Code::BadEvent);
     old.insert("prev_events".into(), json::parse(br#"["$p:b.example"]"#).unwrap());
     assert_eq!(read(old, "1").unwrap_err().code(), Code::BadEvent);
-    let made = draft("m.x", None, "{}").sign(version("1"), &server("a.example"), &key("ed25519:1", 1));
-    assert_eq!(made.unwrap_err().code(), Code::UnknownRoomVersion);
+}
+
+#[test]
+fn events_of_versions_1_and_2_are_made_with_an_id_and_the_hashes_of_what_they_cite() {
+    for id in ["1", "2"] {
+        let first = signed(draft("m.x", None, "{}"), id);
+        let opaque = first
+            .id
+            .strip_prefix('$')
+            .and_then(|id| id.strip_suffix(":a.example"));
+        assert_eq!(opaque.map(str::len), Some(18), "{}", first.id);
+        let second = Draft {
+            prev_events: vec![first.id.clone()],
+            hashes: [(first.id.clone(), first.reference_hash())].into(),
+            ..draft("m.x", None, "{}")
+        };
+        let second = signed(second, id);
+        assert_ne!(second.id, first.id);
+        let expected = format!(r#"[["{}",{{"sha256":"{}"}}]]"#, first.id, first.reference_hash());
+        let prev = second.object().get("prev_events").unwrap();
+        assert_eq!(prev.text(), expected);
+        assert_eq!(
+            second.object().get("event_id").unwrap().as_str().unwrap(),
+            second.id.as_str()
+        );
+        let read = Pdu::<Parsed>::parse(second.json().as_bytes(), version(id)).unwrap();
+        assert!(
+            read.verify(&Ring::default().with("a.example", &key("ed25519:1", 1)))
+                .is_ok()
+        );
+    }
 }
 
 #[test]

@@ -17,6 +17,7 @@ fn draft(kind: &str, state_key: Option<&str>, content: &str) -> Draft {
         depth: 5,
         origin_server_ts: 1_700_000_000_000,
         redacts: None,
+        hashes: Default::default(),
     }
 }
 

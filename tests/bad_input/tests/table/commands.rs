@@ -63,7 +63,7 @@ rows! { command:
 
     a_room_of_a_stranger: async |s: &Scene| s.a.hs.create_room(&stranger(), CreateRoom::default()).await => UnknownUser, "user @stranger:a.test is no account of a.test";
     a_room_of_another_servers_user: async |s: &Scene| s.a.hs.create_room(&s.mallory, CreateRoom::default()).await => UnknownUser, "user @mallory:peer.test is no account of a.test";
-    a_room_of_an_unknown_version: async |s: &Scene| create(s, "99").await => UnknownRoomVersion, "room version \"99\" is not one of 10, 11, I.1";
+    a_room_of_an_unknown_version: async |s: &Scene| create(s, "99").await => UnknownRoomVersion, "room version \"99\" is not one of 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, I.1, org.matrix.msc1767.10";
     a_room_of_no_version: async |s: &Scene| create(s, "").await => UnknownRoomVersion, "room version \"\" is not one of";
     a_room_with_an_endless_name: async |s: &Scene| {
         let create = CreateRoom { name: Some("x".repeat(70_000)), preset: Preset::Public, ..CreateRoom::default() };

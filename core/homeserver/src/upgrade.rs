@@ -1,0 +1,287 @@
+//! Room upgrades: a new room of another version, and a sign in the old one that points there (I1-13).
+
+use crate::{
+    create::{Beginning, create_content, object},
+    inner::Inner,
+    room::{OpenRoom, Outgoing},
+};
+use roomlet_room::Levels;
+use roomlet_wire::{
+    Code, Error, Map, Pdu, Result, RoomId, RoomVersion, UserId, Value, Verified,
+    json::{self, Raw},
+    sign::KeyPair,
+};
+use std::borrow::Cow;
+
+/// State that the new room takes over as it is; power levels and join rules follow, which versions read differently.
+const COPIED: [&str; 7] = [
+    "m.room.server_acl",
+    "m.room.encryption",
+    "m.room.name",
+    "m.room.avatar",
+    "m.room.topic",
+    "m.room.guest_access",
+    "m.room.history_visibility",
+];
+/// The level of creators of a version 12 room in a room of a version where they need one.
+const CREATOR_LEVEL: i64 = 100;
+/// The level for tombstones in rooms of version 12, above that of every user who is no creator.
+const TOMBSTONE_LEVEL: i64 = 150;
+/// At least so much power takes, in the old room, what its members are to do no more.
+const CLOSED_LEVEL: i64 = 50;
+
+/// What is taken over from the old room.
+struct Old {
+    version: &'static RoomVersion,
+    create: Map,
+    creators: Vec<String>,
+    copied: Vec<(&'static str, Map)>,
+    join_rules: Option<Map>,
+    power_levels: Option<Map>,
+}
+
+impl Inner {
+    /// See [`Homeserver::upgrade_room`](crate::Homeserver::upgrade_room).
+    pub(crate) async fn upgrade_room(
+        &self,
+        user: &UserId,
+        room: &RoomId,
+        version: &str,
+        additional_creators: &[UserId],
+    ) -> Result<RoomId> {
+        self.check_account(user)?;
+        let version = self.version_named(Some(version))?;
+        let handle = self.rooms.get(room)?;
+        let sender = user.clone();
+        let old = handle.run(move |room| room.read_for_upgrade(&sender)).await?;
+
+        let mut content = create_content(user, version, additional_creators)?;
+        for key in ["type", "m.federate"] {
+            if let Some(value) = old.create.get(key) {
+                content.insert(key.into(), value.clone());
+            }
+        }
+        content.insert(
+            "predecessor".into(),
+            object([("room_id", room.as_str().into())]).into(),
+        );
+        let mut beginning = self.begin_room(user, version, content)?;
+        let tombstone = {
+            let (sender, new_room) = (user.clone(), beginning.room_id().clone());
+            let (key, now) = (self.signing_key(), self.env.clock.now_ms());
+            handle
+                .run(move |room| room.sign_tombstone(&sender, &new_room, &key, now))
+                .await?
+        };
+        // Where the id of the new room does not follow from it, the create event can tell the end of the old one.
+        if let Beginning::Named(_, content) = &mut beginning {
+            let predecessor = object([
+                ("room_id", room.as_str().into()),
+                ("event_id", tombstone.id.as_str().into()),
+            ]);
+            content.insert("predecessor".into(), predecessor.into());
+        }
+        let state = new_state(user, &old, version, additional_creators);
+        let new_room = self.fill_room(user, version, beginning, state).await?;
+
+        // Last, so that whoever follows the sign finds a room: a crash before leaves the old room as it was.
+        let (sender, key, now) = (user.clone(), self.signing_key(), self.env.clock.now_ms());
+        handle
+            .run(move |room| {
+                room.accept_own(&tombstone, None)?;
+                room.close_after_upgrade(&sender, &key, now)
+            })
+            .await?;
+        Ok(new_room)
+    }
+}
+
+impl OpenRoom {
+    /// What an upgrade by `user` takes over; refuses who may not.
+    fn read_for_upgrade(&mut self, user: &UserId) -> Result<Old> {
+        self.check_joined(user)?;
+        let events = self.current_levels()?;
+        let levels: Levels<'_> = events.levels();
+        if !levels
+            .of_user(user)
+            .reaches(levels.to_send("m.room.tombstone", true))
+        {
+            let about = format!(
+                "user {user} may not send m.room.tombstone, so not upgrade room {}",
+                self.id()
+            );
+            return Err(Error::new(Code::Denied, about));
+        }
+        let content = |kind: &str| -> Result<Option<Map>> {
+            let held = self.current_event(kind, "")?;
+            Ok(held.map(|held| held.pdu().content().to_map()))
+        };
+        let create = content("m.room.create")?.unwrap_or_default();
+        let mut creators = Vec::new();
+        if self.version().creators_rank_above
+            && let Some(held) = self.current_event("m.room.create", "")?
+        {
+            creators.push(held.pdu().sender.as_str().to_owned());
+            let more = held
+                .pdu()
+                .content()
+                .get("additional_creators")
+                .and_then(Raw::as_array);
+            let more = more
+                .into_iter()
+                .flat_map(|list| list.iter())
+                .filter_map(Raw::as_str);
+            creators.extend(more.map(Cow::into_owned));
+        }
+        let mut copied = Vec::new();
+        for kind in COPIED {
+            // What only lenient versions can hold stays behind.
+            copied.extend(
+                content(kind)?
+                    .filter(|content| json::check_canonical(content).is_ok())
+                    .map(|content| (kind, content)),
+            );
+        }
+        Ok(Old {
+            version: self.version(),
+            create,
+            creators,
+            copied,
+            join_rules: content("m.room.join_rules")?,
+            power_levels: content("m.room.power_levels")?,
+        })
+    }
+
+    fn sign_tombstone(
+        &mut self,
+        user: &UserId,
+        new_room: &RoomId,
+        key: &KeyPair,
+        now: i64,
+    ) -> Result<Pdu<Verified>> {
+        let content = object([
+            ("body", "This room has been replaced".into()),
+            ("replacement_room", new_room.as_str().into()),
+        ]);
+        let draft = self.draft(user, Outgoing::state("m.room.tombstone", "", content), now)?;
+        let me = self.me().clone();
+        draft.sign(self.version(), &me, key)
+    }
+
+    /// Takes from the members of a room that was replaced the power to talk and to invite, if `user` may.
+    fn close_after_upgrade(&mut self, user: &UserId, key: &KeyPair, now: i64) -> Result<()> {
+        let Some(held) = self.current_event("m.room.power_levels", "")? else {
+            return Ok(());
+        };
+        let mut content = held.pdu().content().to_map();
+        let level = |content: &Map, key: &str| content.get(key).and_then(Value::as_int).unwrap_or(0);
+        let closed = CLOSED_LEVEL.max(level(&content, "users_default").saturating_add(1));
+        let mut changed = false;
+        for key in ["events_default", "invite"] {
+            if level(&content, key) < closed {
+                content.insert(key.into(), Value::Int(closed));
+                changed = true;
+            }
+        }
+        if !changed || json::check_canonical(&content).is_err() {
+            return Ok(());
+        }
+        let closing = Outgoing::state("m.room.power_levels", "", content);
+        let draft = self.draft(user, closing, now)?;
+        let me = self.me().clone();
+        let pdu = draft.sign(self.version(), &me, key)?;
+        match self.check_allowed(&pdu) {
+            Ok(()) => self.accept_own(&pdu, None),
+            // Who may replace a room need not have the power to change what others may do there.
+            Err(error) if error.code() == Code::Denied => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// The state of the new room, in the order in which it is sent: power levels last, as until then its creator may do
+/// anything.
+fn new_state(
+    user: &UserId,
+    old: &Old,
+    version: &RoomVersion,
+    additional_creators: &[UserId],
+) -> Vec<Outgoing> {
+    let mut state: Vec<Outgoing> = old
+        .copied
+        .iter()
+        .map(|(kind, content)| Outgoing::state(kind, "", content.clone()))
+        .collect();
+    if let Some(rules) = &old.join_rules {
+        state.push(Outgoing::state(
+            "m.room.join_rules",
+            "",
+            join_rules(rules, version),
+        ));
+    }
+    let mut creators = vec![user.as_str()];
+    creators.extend(additional_creators.iter().map(|creator| creator.as_str()));
+    let levels = power_levels(old, version, &creators);
+    state.push(Outgoing::state("m.room.power_levels", "", levels));
+    state
+}
+
+/// Join rules as a version knows them: of those that it does not know the nearest that lets nobody in whom the old one
+/// kept out.
+fn join_rules(old: &Map, version: &RoomVersion) -> Map {
+    let rule = match old.get("join_rule").and_then(Value::as_str) {
+        Some("knock_restricted") if version.knock_restricted => "knock_restricted",
+        Some("knock_restricted" | "restricted") if version.restricted => "restricted",
+        Some("knock_restricted" | "knock") if version.knock => "knock",
+        Some("public") => "public",
+        Some("private") => "private",
+        _ => "invite",
+    };
+    let mut rules = object([("join_rule", rule.into())]);
+    let allow = old.get("allow").filter(|_| rule.ends_with("restricted"));
+    let allow = allow.map(|allow| ("allow".to_owned(), allow.clone()));
+    rules.extend(allow);
+    if json::check_canonical(&rules).is_err() {
+        rules.remove("allow");
+    }
+    rules
+}
+
+/// Power levels as a version reads them: integers, and nothing of creators that rank above them.
+fn power_levels(old: &Old, version: &RoomVersion, creators: &[&str]) -> Map {
+    let content = old.power_levels.clone().unwrap_or_default();
+    let levels = roomlet_room::node::PowerLevels::of_content(&content, old.version);
+    let mut new = Map::new();
+    for (name, level) in levels.scalars() {
+        new.extend(level.map(|level| (name.to_owned(), Value::Int(level))));
+    }
+    let table = |table: &roomlet_room::node::LevelTable| -> Map {
+        let entries = table.iter();
+        entries
+            .map(|(name, level)| (name.to_owned(), Value::Int(level)))
+            .collect()
+    };
+    let (mut users, mut events) = (table(&levels.users), table(&levels.events));
+    users.retain(|user, _| UserId::parse(user).is_ok());
+    let highest = events.values().filter_map(Value::as_int).max();
+    let highest = highest.max(levels.state_default).unwrap_or(0).max(CREATOR_LEVEL);
+    if version.creators_rank_above {
+        users.retain(|user, _| !creators.contains(&user.as_str()));
+        let tombstone = highest.max(TOMBSTONE_LEVEL);
+        events.insert("m.room.tombstone".into(), Value::Int(tombstone));
+    } else {
+        for creator in &old.creators {
+            users.insert(creator.clone(), Value::Int(highest));
+        }
+        if old.power_levels.is_none() {
+            users.insert(creators[0].to_owned(), Value::Int(highest));
+        }
+    }
+    new.insert("users".into(), users.into());
+    new.insert("events".into(), events.into());
+    let notifications = table(&levels.notifications);
+    if !notifications.is_empty() {
+        new.insert("notifications".into(), notifications.into());
+    }
+    new
+}
