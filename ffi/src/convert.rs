@@ -216,7 +216,7 @@ fn users(key: &str, value: &Value) -> Result<Vec<UserId>> {
     list.iter()
         .map(|user| {
             let user = user.as_str().ok_or_else(ids)?;
-            UserId::parse(user).map_err(|error| error.context(&format!("options: {key}")))
+            UserId::parse(user).map_err(|error| error.context(format!("options: {key}")))
         })
         .collect()
 }
