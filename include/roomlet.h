@@ -302,6 +302,10 @@ typedef struct roomlet_config {
    * How long a published signing key stays valid, in milliseconds. Default 86,400,000.
    */
   int64_t key_validity_ms;
+  /**
+   * Bytes of events and states that all open rooms together hold in memory, about. Default 33,554,432.
+   */
+  uint64_t cache_bytes;
 } roomlet_config;
 
 /**
@@ -637,13 +641,48 @@ roomlet_code roomlet_accounts(const struct roomlet_server *server,
 /**
  * Makes a room as `user_id`; the result is its id. `options` is a JSON object, each member of which may be absent:
  * `preset` (`private`, the default; `trusted_private`; `public`), `version`, `name`, `topic`, `type`, `invite` (a
- * list of user ids), `is_direct`. Empty: all defaults. An invite that fails does not fail the room. Any thread.
+ * list of user ids), `is_direct`, `additional_creators` (user ids; room versions from 12). Empty: all defaults. An invite that fails does not fail the room. Any thread.
  * Errors: ROOMLET_BAD_JSON, ROOMLET_BAD_PARAM for a member that is unknown or of the wrong type, ROOMLET_BAD_ID,
  * ROOMLET_UNKNOWN_ROOM_VERSION, ROOMLET_UNKNOWN_USER.
  */
 roomlet_code roomlet_room_create(struct roomlet_server *server,
                                  struct roomlet_bytes user_id,
                                  struct roomlet_bytes options,
+                                 roomlet_done done,
+                                 void *user_data,
+                                 struct roomlet_op **op_out,
+                                 struct roomlet_error **err);
+
+/**
+ * Replaces a room by a new one of `version`, higher or lower; the result is the new room's id. The new room takes over
+ * what the old one says of itself, and no members; the old one gets a tombstone that points to it. The
+ * `creator_count` user ids in `creators` become creators beside `user_id` (room versions from 12). Any thread.
+ * Errors: ROOMLET_DENIED if the user may not send `m.room.tombstone`, ROOMLET_UNKNOWN_ROOM_VERSION,
+ * ROOMLET_BAD_PARAM for creators in a version without them, ROOMLET_NOT_JOINED, ROOMLET_UNKNOWN_ROOM,
+ * ROOMLET_UNKNOWN_USER, ROOMLET_BAD_ID.
+ */
+roomlet_code roomlet_room_upgrade(struct roomlet_server *server,
+                                  struct roomlet_bytes user_id,
+                                  struct roomlet_bytes room_id,
+                                  struct roomlet_bytes version,
+                                  const struct roomlet_bytes *creators,
+                                  size_t creator_count,
+                                  roomlet_done done,
+                                  void *user_data,
+                                  struct roomlet_op **op_out,
+                                  struct roomlet_error **err);
+
+/**
+ * Takes a whole room from the file `archive`: its events in federation form, one a line, the create event first and
+ * others after those that they cite. All rules hold; with `trusted` not 0 the signatures alone are taken as right. The result
+ * is a JSON object: `room_id`, the counts `accepted`, `soft_failed`, `rejected`, `known` and `left_out`, and
+ * `first_fault`, what was wrong first, or null. An import that ended early can be repeated. Any thread.
+ * Errors: ROOMLET_BAD_PARAM for a file that cannot be read or is no archive, ROOMLET_BAD_EVENT, ROOMLET_BAD_JSON,
+ * ROOMLET_UNKNOWN_ROOM_VERSION.
+ */
+roomlet_code roomlet_room_import(struct roomlet_server *server,
+                                 struct roomlet_bytes archive,
+                                 int32_t trusted,
                                  roomlet_done done,
                                  void *user_data,
                                  struct roomlet_op **op_out,

@@ -1,12 +1,13 @@
 //! The speed claims of roomlet, measured. `cargo xtask bench` runs this and collects its lines of tab-separated
 //! fields: `bench`, name, value, unit, bound.
 //!
-//! With names of benchmarks as arguments only those run: `pdu`, `auth`, `resolve` (the engine beside ruma's), `sends`,
-//! `transaction`, `join`, `room_size`, `startup`.
+//! With names of benchmarks as arguments only those run: `pdu`, `auth`, `resolve` (the engine beside ruma's), `ingest`,
+//! `sends`, `transaction`, `join`, `room_size`, `startup`.
 #![forbid(unsafe_code)]
 
 mod bare;
 mod engine;
+mod ingest;
 mod join;
 mod measure;
 mod remote;
@@ -18,10 +19,11 @@ mod world;
 
 use std::path::Path;
 
-const BENCHMARKS: [(&str, fn()); 8] = [
+const BENCHMARKS: [(&str, fn()); 9] = [
     ("pdu", engine::pdu::run),
     ("auth", engine::auth::run),
     ("resolve", engine::resolve::run),
+    ("ingest", ingest::run),
     ("sends", sends::run),
     ("transaction", transaction::run),
     ("join", join::run),

@@ -233,14 +233,7 @@ impl Remote {
     }
 
     fn published_key(&self) -> Map {
-        let (name, key) = (&self.name, self.key.public().to_base64());
-        let until = SystemClock.now_ms() + VALIDITY_MS;
-        let mut document = object(&format!(
-            r#"{{"old_verify_keys":{{}},"server_name":"{name}","valid_until_ts":{until},
-                "verify_keys":{{"{KEY}":{{"key":"{key}"}}}}}}"#
-        ));
-        sign::sign_json(&mut document, &self.name, &self.key);
-        document
+        published_key(&self.name, &self.key)
     }
 
     fn template(&self) -> Map {
@@ -284,6 +277,18 @@ impl Remote {
         newest.joined_at = Some(Instant::now());
         Ok(reply)
     }
+}
+
+/// The document in which a server publishes its key.
+pub(crate) fn published_key(name: &ServerName, pair: &KeyPair) -> Map {
+    let (id, key) = (pair.id(), pair.public().to_base64());
+    let until = SystemClock.now_ms() + VALIDITY_MS;
+    let mut document = object(&format!(
+        r#"{{"old_verify_keys":{{}},"server_name":"{name}","valid_until_ts":{until},
+            "verify_keys":{{"{id}":{{"key":"{key}"}}}}}}"#
+    ));
+    sign::sign_json(&mut document, name, pair);
+    document
 }
 
 /// What a message says in most benchmarks; such an event has about 900 bytes.

@@ -2,7 +2,9 @@
 //! other server in the same process.
 
 use crate::remote::Remote;
-use roomlet_homeserver::{AllowAll, Clock, Config, Env, Homeserver, Rng, ServerName, StoreKind, UserId};
+use roomlet_homeserver::{
+    AllowAll, Clock, Config, Env, Homeserver, Rng, ServerName, StoreKind, Transport, UserId,
+};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -70,13 +72,18 @@ impl Drop for Folder {
 
 /// Opens the measured server on a file; the only other server is `remote`.
 pub(crate) async fn open(file: &Path, remote: &Arc<Remote>) -> Homeserver {
+    open_beside(StoreKind::File(file.to_owned()), remote.clone()).await
+}
+
+/// Opens the measured server; `others` are all the servers there are besides.
+pub(crate) async fn open_beside(store: StoreKind, others: Arc<dyn Transport>) -> Homeserver {
     let name = ServerName::parse(LOCAL).expect("a server name");
     let env = Env {
-        transport: remote.clone(),
+        transport: others,
         clock: Arc::new(SystemClock),
         rng: Arc::new(FixedRng::default()),
     };
-    let config = Config::new(name, StoreKind::File(file.to_owned()));
+    let config = Config::new(name, store);
     Homeserver::open(config, env, Arc::new(AllowAll))
         .await
         .expect("the store opens")

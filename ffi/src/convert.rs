@@ -1,8 +1,8 @@
 //! What the faces give and take as JSON: one form of each record for all languages that read JSON.
 
 use roomlet_homeserver::{
-    Code, CreateRoom, Error, Member, Page, Preset, Result, RoomEvent, RoomSummary, RoomUpdate, StreamPos,
-    UpdateEntry, UserId,
+    Code, CreateRoom, Error, Imported, Member, Page, Preset, Result, RoomEvent, RoomSummary, RoomUpdate,
+    StreamPos, Trust, UpdateEntry, UserId,
 };
 use roomlet_wire::{Value, json};
 
@@ -199,6 +199,32 @@ pub(crate) fn create_room(options: &[u8]) -> Result<CreateRoom> {
         }
     }
     Ok(room)
+}
+
+/// Whether an archive's signatures are taken as right.
+pub(crate) fn trust(trusted: bool) -> Trust {
+    if trusted {
+        Trust::Signatures
+    } else {
+        Trust::Nothing
+    }
+}
+
+/// What became of an archive, as a JSON object.
+pub(crate) fn imported(imported: &Imported) -> String {
+    let count = |count: u64| Value::Int(i64::try_from(count).unwrap_or(i64::MAX));
+    let fault = imported.first_fault.as_deref().map_or(Value::Null, Value::from);
+    let entries = [
+        ("room_id", imported.room.as_str().into()),
+        ("accepted", count(imported.accepted)),
+        ("soft_failed", count(imported.soft_failed)),
+        ("rejected", count(imported.rejected)),
+        ("known", count(imported.known)),
+        ("left_out", count(imported.left_out)),
+        ("first_fault", fault),
+    ];
+    let map = entries.map(|(key, value)| (key.to_owned(), value));
+    json::map_to_canonical(&map.into())
 }
 
 fn preset(name: &str) -> Result<Preset> {

@@ -3,5 +3,5 @@
 pub(crate) mod auth;
 pub(crate) mod pdu;
 pub(crate) mod resolve;
-mod rooms;
+pub(crate) mod rooms;
 mod ruma;

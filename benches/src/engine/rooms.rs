@@ -1,6 +1,6 @@
 //! Rooms made to measure: signed events of one room, held as the engine holds them.
 
-use roomlet_room::{Node, Slots, Source, StateMap, auth};
+use roomlet_room::{Node, Slots, Source, StateMap, auth, resolve};
 use roomlet_wire::{
     Code, Error, EventNum, KeyId, Map, Pdu, Result, RoomId, RoomVersion, ServerName, UserId, Verified, json,
     pdu::Draft, sign::KeyPair,
@@ -16,7 +16,7 @@ pub(crate) const KEY: &str = "ed25519:1";
 #[derive(Clone, Default)]
 pub(crate) struct Branch {
     pub(crate) state: StateMap,
-    tip: Option<EventNum>,
+    tips: Vec<EventNum>,
 }
 
 /// All events of a room, by number.
@@ -120,7 +120,7 @@ impl Room {
         }
         let num = EventNum(u32::try_from(self.nodes.len()).expect("rooms are small"));
         let node = Node::new(num, pdu, &self.slots, cited, false).expect("events cite earlier ones");
-        branch.tip = Some(num);
+        branch.tips = vec![num];
         if let Some(slot) = node.slot {
             branch.state.insert(slot, num);
         }
@@ -144,7 +144,8 @@ impl Room {
             .filter_map(|(kind, key)| branch.state.get(self.slots.get(kind, key)?))
             .collect();
         let id = |num: &EventNum| self.nodes[num.0 as usize].pdu.id.clone();
-        let depth = branch.tip.map_or(0, |tip| self.nodes[tip.0 as usize].pdu.depth);
+        let depth = branch.tips.iter().map(|tip| self.nodes[tip.0 as usize].pdu.depth);
+        let depth = depth.max().unwrap_or(0);
         self.now += 1;
         let draft = Draft {
             room_id: Some(RoomId::parse(&format!("!abcdefghijklmnopqr:{SERVER}")).expect("a room id")),
@@ -152,7 +153,7 @@ impl Room {
             kind: kind.into(),
             state_key: key.map(str::to_owned),
             content,
-            prev_events: branch.tip.iter().map(id).collect(),
+            prev_events: branch.tips.iter().map(id).collect(),
             auth_events: cited.iter().map(id).collect(),
             depth: depth + 1,
             origin_server_ts: self.now,
@@ -166,12 +167,28 @@ impl Room {
         (pdu, cited)
     }
 
+    /// The place where two branches meet.
+    pub(crate) fn merge(&self, one: &Branch, other: &Branch) -> Branch {
+        let states = [one.state.clone(), other.state.clone()];
+        let state = resolve::resolve(self.version, &states, self, &self.slots).expect("all events are held");
+        let tips = one.tips.iter().chain(&other.tips).copied().collect();
+        Branch { state, tips }
+    }
+
     /// A message of about 900 bytes.
     pub(crate) fn message(&mut self, branch: &Branch, sender: usize) -> Pdu<Verified> {
-        let body = "Lorem ipsum dolor sit amet, consectetur adipiscing elit. ".repeat(5);
-        let content = format!(r#"{{"body":"{body}","msgtype":"m.text"}}"#);
-        self.sign(branch, sender, "m.room.message", None, &content).0
+        self.sign(branch, sender, "m.room.message", None, &message()).0
     }
+
+    /// Sends such a message and moves the branch on.
+    pub(crate) fn send_message(&mut self, branch: &mut Branch, sender: usize) -> EventNum {
+        self.send(branch, sender, "m.room.message", None, &message())
+    }
+}
+
+fn message() -> String {
+    let body = "Lorem ipsum dolor sit amet, consectetur adipiscing elit. ".repeat(5);
+    format!(r#"{{"body":"{body}","msgtype":"m.text"}}"#)
 }
 
 /// The content of a member event.

@@ -54,6 +54,37 @@ static void bob_is(const char *wanted) {
     has(RUN(roomlet_room_state_event, text(ALICE), room, text("m.room.member"), text(BOB)), text_wanted);
 }
 
+/* The create event of a room of another server: an archive of one line. */
+static const char *const CREATE =
+    "{\"auth_events\":[],\"content\":{\"room_version\":\"11\"},\"depth\":1,\"hashes\":{\"sha2"
+    "56\":\"r3d7JIL3rvXf4MArzCmxgUyRG6fn8lDzgMMXmyIW2k8\"},\"origin_server_ts\":1700000000000"
+    ",\"prev_events\":[],\"room_id\":\"!q6xDk2CZexjajHiZlF:a.test\",\"sender\":\"@alice:a.tes"
+    "t\",\"signatures\":{\"a.test\":{\"ed25519:r017019\":\"m7ApWbszPJxLg78n2aYNpZ71xSoidk/at1"
+    "mFAi7kADPhBbjC+HZpogln155XLX2eZ/Avh2HbLtSGyqzxkUJIDg\"}},\"state_key\":\"\",\"type\":\"m"
+    ".room.create\"}";
+
+/* Takes a room from an archive, twice. */
+static void import_room(void) {
+    const char *const path = "operations.jsonl";
+    FILE *archive = fopen(path, "w");
+    CHECK(archive != NULL && fputs(CREATE, archive) >= 0 && fclose(archive) == 0);
+    is(RUN(roomlet_room_import, text(path), 1),
+       "{\"accepted\":1,\"first_fault\":null,\"known\":0,\"left_out\":0,\"rejected\":0,"
+       "\"room_id\":\"!q6xDk2CZexjajHiZlF:a.test\",\"soft_failed\":0}");
+    has(RUN(roomlet_room_import, text(path), 1), "\"known\":1");
+    CHECK(remove(path) == 0);
+}
+
+/* Replaces the room by one of version 12, in which bob is a creator too. */
+static void upgrade_room(void) {
+    roomlet_bytes creator = text(BOB);
+    char *new_room = RUN(roomlet_room_upgrade, text(ALICE), room, text("12"), &creator, 1);
+    has(RUN(roomlet_room_state_event, text(ALICE), room, text("m.room.tombstone"), NONE), new_room);
+    has(RUN(roomlet_room_state_event, text(ALICE), text(new_room), text("m.room.create"), NONE),
+        "\"additional_creators\":[\"@bob:one.example\"]");
+    free(new_room);
+}
+
 int main(void) {
     char *id, *event, *page, *token;
     roomlet_updates *updates = NULL;
@@ -108,6 +139,9 @@ int main(void) {
     free(await_update(updates, "Newer"));
     roomlet_updates_free(updates);
     CHECK_OK(roomlet_server_wake(server, &failed), failed);
+
+    import_room();
+    upgrade_room();
 
     relay_close(server);
     free(id), free(event), free(token);

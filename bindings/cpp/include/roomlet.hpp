@@ -383,6 +383,11 @@ public:
     Id create_account(Text localpart) { return run(roomlet_account_create, b(localpart)); }
     Json accounts() const { return run(roomlet_accounts); }
     Id create_room(Text user, Text options = {}) { return run(roomlet_room_create, b(user), b(options)); }
+    Id upgrade_room(Text user, Text room, Text version, const std::vector<std::string> &creators = {}) {
+        auto users = detail::bytes_of(creators);
+        return run(roomlet_room_upgrade, b(user), b(room), b(version), users.data(), users.size());
+    }
+    Json import_room(Text archive, bool trusted = false) { return run(roomlet_room_import, b(archive), trusted); }
     Id invite(Text user, Text room, Text target, Text reason = {}) {
         return run(roomlet_room_invite, b(user), b(room), b(target), b(reason));
     }

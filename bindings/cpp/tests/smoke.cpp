@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <fstream>
 #include <map>
 #include <mutex>
 #include <stdlib.h>
@@ -134,6 +135,15 @@ TEST_F(TwoServers, TalkAndRemember) {
     EXPECT_GT(std::stoull(await(*two_updates, back)), std::stoull(kept));
 }
 
+/// The create event of a room of another server: an archive of one line.
+const char *const CREATE =
+    "{\"auth_events\":[],\"content\":{\"room_version\":\"11\"},\"depth\":1,\"hashes\":{\"sha2"
+    "56\":\"r3d7JIL3rvXf4MArzCmxgUyRG6fn8lDzgMMXmyIW2k8\"},\"origin_server_ts\":1700000000000"
+    ",\"prev_events\":[],\"room_id\":\"!q6xDk2CZexjajHiZlF:a.test\",\"sender\":\"@alice:a.tes"
+    "t\",\"signatures\":{\"a.test\":{\"ed25519:r017019\":\"m7ApWbszPJxLg78n2aYNpZ71xSoidk/at1"
+    "mFAi7kADPhBbjC+HZpogln155XLX2eZ/Avh2HbLtSGyqzxkUJIDg\"}},\"state_key\":\"\",\"type\":\"m"
+    ".room.create\"}";
+
 /// What `TalkAndRemember` does not tell of.
 TEST_F(TwoServers, ModerateAndRead) {
     auto alice = one_->create_account("alice").get();
@@ -169,6 +179,17 @@ TEST_F(TwoServers, ModerateAndRead) {
     auto updates = one_->updates();
     auto newer = one_->set_state(alice, room, "m.room.topic", "", R"({"topic":"Newer"})").get();
     EXPECT_FALSE(await(updates, newer).empty());
+
+    auto replaced = one_->upgrade_room(alice, room, "12", {bob}).get();
+    EXPECT_NE(one_->state_event(alice, room, "m.room.tombstone", "").get().find(replaced), std::string::npos);
+    EXPECT_NE(one_->state_event(alice, replaced, "m.room.create", "").get().find(R"("additional_creators":[")" + bob),
+              std::string::npos);
+
+    auto archive = dir_ + "/room.jsonl";
+    std::ofstream(archive) << CREATE;
+    EXPECT_EQ(
+        one_->import_room(archive, true).get(),
+        R"({"accepted":1,"first_fault":null,"known":0,"left_out":0,"rejected":0,"room_id":"!q6xDk2CZexjajHiZlF:a.test","soft_failed":0})");
 
     one_->wake();
     one_->close();

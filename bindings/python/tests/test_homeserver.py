@@ -172,6 +172,40 @@ async def test_timeline_pages_meet() -> None:
         assert [event.event_id for event in forward.events] == back[::-1]
 
 
+async def test_upgrade_points_from_the_old_room_to_the_new_one() -> None:
+    async with Wire().open("one.test") as server:
+        alice = await server.create_account("alice")
+        bob = await server.create_account("bob")
+        room = await server.create_room(alice, version="12", additional_creators=[bob])
+        create = await server.state_event(alice, room, "m.room.create")
+        assert create is not None
+        assert create.content["additional_creators"] == [bob]
+        replaced = await server.upgrade_room(bob, room, "11") if await joined(server, bob, alice, room) else ""
+        tombstone = await server.state_event(alice, room, "m.room.tombstone")
+        assert tombstone is not None
+        assert tombstone.content["replacement_room"] == replaced
+        levels = await server.state_event(bob, replaced, "m.room.power_levels")
+        assert levels is not None
+        assert sorted(levels.content["users"]) == [alice, bob]
+
+
+async def joined(server: Homeserver, user: str, by: str, room: str) -> bool:
+    """Invites a local user, who joins."""
+    await server.invite(by, room, user)
+    return bool(await server.join(user, room))
+
+
+async def test_archive_becomes_a_room() -> None:
+    archive = Path(__file__).parents[3] / "tests/vectors/archive.jsonl"
+    async with Wire().open("one.test") as server:
+        imported = await server.import_room(archive, trusted=True)
+        assert (imported.accepted, imported.left_out, imported.first_fault) == (13, 0, None)
+        assert (await server.import_room(archive, trusted=True)).known == 13
+        with pytest.raises(RoomletError, match=r"archive .*/none: ") as error:
+            await server.import_room(archive.with_name("none"))
+        assert error.value.code == Code.BAD_PARAM
+
+
 async def test_updates_resume_after_a_position_and_are_forgotten() -> None:
     async with Wire().open("one.test") as server:
         alice = await server.create_account("alice")

@@ -64,6 +64,9 @@ pub struct Limits {
     pub staged_per_room: usize,
     /// Rooms whose working state is held in memory; the least used beyond that is dropped. Default 64.
     pub open_rooms: usize,
+    /// Bytes of events and states that all open rooms together hold in memory, about, beyond what the room at work needs
+    /// for the command at hand; what was used least goes first. Default 33,554,432 (32 MiB).
+    pub cache_bytes: usize,
     /// How long a published key stays valid, in milliseconds. Default 86,400,000 (a day).
     pub key_validity_ms: i64,
 }
@@ -82,6 +85,7 @@ impl Default for Limits {
             missing_events_rounds: 20,
             staged_per_room: 1_000,
             open_rooms: 64,
+            cache_bytes: 32 << 20,
             key_validity_ms: 86_400_000,
         }
     }

@@ -3,9 +3,10 @@
 use crate::{
     commands::Moderation,
     config::{Config, Limits, StoreKind},
+    import::{Imported, Trust},
     inner::{Inner, Waker},
     policy::Policy,
-    room::Rooms,
+    room::{Budget, Home, Rooms},
     types::*,
 };
 use roomlet_federation::{Client, Env, KeyCache, KeySettings, Sender, SenderSettings};
@@ -15,6 +16,7 @@ use roomlet_wire::{
     frame::{Request, Response},
 };
 use std::{
+    path::Path,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -86,7 +88,12 @@ impl Homeserver {
             sender: sender.clone(),
             updated: updated.clone(),
         });
-        let rooms = Rooms::new(me.clone(), store.clone(), waker, config.limits.open_rooms);
+        let home = Home {
+            me: me.clone(),
+            store: store.clone(),
+            budget: Arc::new(Budget::new(config.limits.cache_bytes)),
+        };
+        let rooms = Rooms::new(home, waker, config.limits.open_rooms);
         let inner = Arc::new(Inner {
             me,
             env,
@@ -175,6 +182,17 @@ impl Homeserver {
         self.inner
             .upgrade_room(user, room, version, additional_creators)
             .await
+    }
+
+    /// Takes the room in an archive: a file of its PDUs in federation form, one a line, the create event first and
+    /// others after those that they cite. All rules hold, except what `trust` says. Every 512 events are a commit: an
+    /// import that ended early can be repeated, and goes on where it was. Users hear of the memberships alone.
+    ///
+    /// # Errors
+    /// `BadParam` for a file that cannot be read or is no archive; `UnknownRoomVersion`; those of the store. Events
+    /// that are wrong are no error: [`Imported`] counts them.
+    pub async fn import_room(&self, archive: &Path, trust: Trust) -> Result<Imported> {
+        self.inner.import_room(archive, trust).await
     }
 
     /// Invites; `reason` may be empty.

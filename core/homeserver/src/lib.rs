@@ -9,6 +9,7 @@ mod create;
 mod fetch;
 mod handshake;
 pub mod homeserver;
+mod import;
 mod inbound;
 mod inner;
 mod invite;
@@ -29,6 +30,7 @@ mod verify;
 
 pub use config::{Config, Limits, StoreKind};
 pub use homeserver::Homeserver;
+pub use import::{Imported, Trust};
 pub use policy::{AllowAll, Policy};
 pub use types::*;
 

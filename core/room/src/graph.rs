@@ -22,6 +22,10 @@ pub fn extremities_after(
     prevs: &[EventNum],
     mut refused_prevs: impl FnMut(EventNum) -> Result<Option<Vec<EventNum>>>,
 ) -> Result<Vec<EventNum>> {
+    // An event that follows all that were, as almost every one does.
+    if forward.iter().all(|extremity| prevs.contains(extremity)) {
+        return Ok(Vec::from([event]));
+    }
     let mut after: BTreeSet<EventNum> = forward.iter().copied().collect();
     let mut seen: BTreeSet<EventNum> = prevs.iter().copied().collect();
     let mut ahead: Vec<EventNum> = seen.iter().copied().collect();

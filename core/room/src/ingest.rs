@@ -1,7 +1,7 @@
 //! The verdict on an event: authorization steps 4, 5 and 6 of its receipt (EV-21).
 
 use crate::{
-    auth::{self, AuthState, Denied},
+    auth::{self, AuthState, Denied, Read},
     node::{Node, Source},
     slot::Slots,
     state::StateMap,
@@ -31,12 +31,14 @@ pub fn judge(
     source: &dyn Source,
     slots: &Slots,
 ) -> Result<Verdict> {
-    match judge_backfilled(node, before, source, slots)? {
-        Verdict::Accepted => {}
-        refused => return Ok(refused),
+    let mut judge = match Judge::by_auth_events(node, source)? {
+        Ok(judge) => judge,
+        Err(denied) => return Ok(Verdict::Rejected(denied)), // step 4
+    };
+    if let Err(denied) = judge.in_state(before, slots)? {
+        return Ok(Verdict::Rejected(denied)); // step 5
     }
-    let current = auth::load(node, current, source, slots)?;
-    Ok(match auth::check(node, &current) {
+    Ok(match judge.in_state(current, slots)? {
         Ok(()) => Verdict::Accepted,
         Err(denied) => Verdict::SoftFailed(denied), // step 6
     })
@@ -52,14 +54,13 @@ pub fn judge_backfilled(
     source: &dyn Source,
     slots: &Slots,
 ) -> Result<Verdict> {
-    match judge_outlier(node, source)? {
-        Verdict::Accepted => {}
-        refused => return Ok(refused),
-    }
-    let before = auth::load(node, before, source, slots)?;
-    Ok(match auth::check(node, &before) {
+    let verdict = match Judge::by_auth_events(node, source)? {
+        Ok(mut judge) => judge.in_state(before, slots)?, // step 5
+        Err(denied) => Err(denied),                      // step 4
+    };
+    Ok(match verdict {
         Ok(()) => Verdict::Accepted,
-        Err(denied) => Verdict::Rejected(denied), // step 5
+        Err(denied) => Verdict::Rejected(denied),
     })
 }
 
@@ -68,18 +69,53 @@ pub fn judge_backfilled(
 /// # Errors
 /// As [`judge`].
 pub fn judge_outlier(node: &Node, source: &dyn Source) -> Result<Verdict> {
-    if node.pdu.oversized_ids {
-        return Ok(Verdict::Rejected(Denied::OversizedId)); // ID-12
-    }
-    let auth = node
-        .auth
-        .iter()
-        .map(|num| source.node(*num))
-        .collect::<Result<Vec<Arc<Node>>>>()?;
-    let verdict =
-        auth::check_auth_events(node, &auth).and_then(|()| auth::check(node, &AuthState::of(node, auth)));
-    Ok(match verdict {
-        Ok(()) => Verdict::Accepted,
-        Err(denied) => Verdict::Rejected(denied), // step 4
+    Ok(match Judge::by_auth_events(node, source)? {
+        Ok(_) => Verdict::Accepted,
+        Err(denied) => Verdict::Rejected(denied),
     })
+}
+
+/// An event that was allowed, and what the rules read when they last allowed it: a state in which they read the same
+/// allows it too. Mostly the auth events, the state before and the current state agree, and one check does for three.
+struct Judge<'a> {
+    node: &'a Node,
+    source: &'a dyn Source,
+    allowed_by: Read,
+}
+
+impl<'a> Judge<'a> {
+    /// Step 4
+    fn by_auth_events(node: &'a Node, source: &'a dyn Source) -> Result<Result<Self, Denied>> {
+        if node.pdu.oversized_ids {
+            return Ok(Err(Denied::OversizedId)); // ID-12
+        }
+        let auth = node
+            .auth
+            .iter()
+            .map(|num| source.node(*num))
+            .collect::<Result<Vec<Arc<Node>>>>()?;
+        if let Err(denied) = auth::check_auth_events(node, &auth) {
+            return Ok(Err(denied));
+        }
+        let own = AuthState::of(node, auth);
+        let allowed_by = own.read();
+        Ok(auth::check(node, &own).map(|()| Self {
+            node,
+            source,
+            allowed_by,
+        }))
+    }
+
+    fn in_state(&mut self, state: &StateMap, slots: &Slots) -> Result<Result<(), Denied>> {
+        let read = auth::read(self.node, state, slots);
+        if read == self.allowed_by {
+            return Ok(Ok(()));
+        }
+        let state = auth::load_read(&read, self.source)?;
+        let verdict = auth::check(self.node, &state);
+        if verdict.is_ok() {
+            self.allowed_by = read;
+        }
+        Ok(verdict)
+    }
 }

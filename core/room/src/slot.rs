@@ -1,14 +1,34 @@
 //! The names of a room's state: (type, state key) pairs as small integers.
 
-use alloc::{collections::BTreeMap, format, sync::Arc};
+use alloc::{boxed::Box, format, string::String, vec::Vec};
+use core::hash::BuildHasher;
+use hashbrown::{DefaultHashBuilder, HashTable};
 use roomlet_wire::{Code, Error, Result, SlotNum};
 
 /// The slots of one room: each (type, state key) pair that its state ever had, numbered in the order of
-/// appearance. A number is never reused.
+/// appearance. A number is never reused. A pair is found at the same cost however many there are, and takes about 50
+/// bytes besides its state key.
 #[derive(Clone, Default, Debug)]
 pub struct Slots {
-    nums: BTreeMap<Arc<str>, BTreeMap<Arc<str>, SlotNum>>,
-    names: BTreeMap<SlotNum, (Arc<str>, Arc<str>)>,
+    /// By ascending number.
+    names: Vec<Name>,
+    /// The state keys, one after another.
+    keys: String,
+    /// A room's state has few types.
+    kinds: Vec<Box<str>>,
+    /// Indices of `names`, by hash of the pair.
+    index: HashTable<u32>,
+    hasher: DefaultHashBuilder,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Name {
+    num: SlotNum,
+    /// Index of `kinds`.
+    kind: u32,
+    /// Where its state key is in `keys`.
+    start: usize,
+    len: u32,
 }
 
 impl Slots {
@@ -25,15 +45,18 @@ impl Slots {
     pub fn restore<K: AsRef<str>, S: AsRef<str>>(
         rows: impl IntoIterator<Item = (SlotNum, K, S)>,
     ) -> Result<Self> {
+        let mut rows: Vec<(SlotNum, K, S)> = rows.into_iter().collect();
+        rows.sort_unstable_by_key(|(num, ..)| *num);
         let mut slots = Self::new();
         for (num, kind, key) in rows {
             let (kind, key) = (kind.as_ref(), key.as_ref());
-            if slots.names.contains_key(&num) || slots.get(kind, key).is_some() {
+            if slots.next() > num || slots.get(kind, key).is_some() {
                 let about = format!("slot {} ({kind:?}, {key:?}) is there twice", num.0);
                 return Err(Error::new(Code::StoreDamaged, about));
             }
             slots.insert(num, kind, key);
         }
+        slots.keys.shrink_to_fit();
         Ok(slots)
     }
 
@@ -50,7 +73,10 @@ impl Slots {
     /// The number of the pair, if it has one.
     #[must_use]
     pub fn get(&self, kind: &str, key: &str) -> Option<SlotNum> {
-        self.nums.get(kind)?.get(key).copied()
+        let hash = self.hasher.hash_one((kind, key));
+        let is_it = |index: &u32| self.pair(&self.names[*index as usize]) == (kind, key);
+        let index = self.index.find(hash, is_it)?;
+        Some(self.names[*index as usize].num)
     }
 
     /// Type and state key of a slot.
@@ -59,11 +85,13 @@ impl Slots {
     /// If `num` was given by another room's slots: that is a bug of the caller.
     #[must_use]
     pub fn name(&self, num: SlotNum) -> (&str, &str) {
-        let (kind, key) = self
-            .names
-            .get(&num)
-            .expect("slot numbers come from their own room's slots");
-        (kind, key)
+        // Without gaps a number is its index.
+        let at_index = self.names.get(num.0 as usize).filter(|name| name.num == num);
+        let name = at_index.or_else(|| {
+            let found = self.names.binary_search_by_key(&num, |name| name.num);
+            found.ok().map(|index| &self.names[index])
+        });
+        self.pair(name.expect("slot numbers come from their own room's slots"))
     }
 
     /// How many slots there are.
@@ -82,30 +110,49 @@ impl Slots {
     #[must_use]
     pub fn next(&self) -> SlotNum {
         self.names
-            .last_key_value()
-            .map_or(SlotNum(0), |(num, _)| SlotNum(num.0 + 1))
+            .last()
+            .map_or(SlotNum(0), |name| SlotNum(name.num.0 + 1))
     }
 
-    /// The slots of one type, by state key.
-    pub fn of_kind(&self, kind: &str) -> impl Iterator<Item = (&str, SlotNum)> {
-        self.nums
-            .get(kind)
-            .into_iter()
-            .flatten()
-            .map(|(key, num)| (&**key, *num))
+    /// Bytes that it takes in memory, about.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.names.capacity() * size_of::<Name>() + self.keys.capacity() + self.index.allocation_size()
+    }
+
+    fn pair(&self, name: &Name) -> (&str, &str) {
+        let key = &self.keys[name.start..name.start + name.len as usize];
+        (&self.kinds[name.kind as usize], key)
     }
 
     fn insert(&mut self, num: SlotNum, kind: &str, key: &str) {
-        let key: Arc<str> = key.into();
-        let kind: Arc<str> = match self.nums.get_key_value(kind) {
-            Some((kind, _)) => kind.clone(),
-            None => kind.into(),
-        };
-        self.nums
-            .entry(kind.clone())
-            .or_default()
-            .insert(key.clone(), num);
-        self.names.insert(num, (kind, key));
+        let of_kind = self.kinds.iter().rposition(|held| **held == *kind);
+        let of_kind = of_kind.unwrap_or_else(|| {
+            self.kinds.push(kind.into());
+            self.kinds.len() - 1
+        });
+        let (index, start) = (self.names.len() as u32, self.keys.len());
+        self.keys.push_str(key);
+        // Types and keys have at most 255 bytes, and there are no more slots than numbers.
+        self.names.push(Name {
+            num,
+            kind: of_kind as u32,
+            start,
+            len: key.len() as u32,
+        });
+        let hash = self.hasher.hash_one((kind, key));
+        let Self {
+            names,
+            keys,
+            kinds,
+            hasher,
+            ..
+        } = self;
+        self.index.insert_unique(hash, index, |other| {
+            let name = &names[*other as usize];
+            let key = &keys[name.start..name.start + name.len as usize];
+            hasher.hash_one((&*kinds[name.kind as usize], key))
+        });
     }
 }
 
@@ -130,10 +177,8 @@ mod tests {
         let mut slots = Slots::restore([(SlotNum(3), "a", "x"), (SlotNum(7), "a", "y")]).unwrap();
         assert_eq!(slots.get("a", "y"), Some(SlotNum(7)));
         assert_eq!(slots.intern("b", ""), SlotNum(8));
-        assert_eq!(
-            slots.of_kind("a").collect::<std::vec::Vec<_>>(),
-            [("x", SlotNum(3)), ("y", SlotNum(7))]
-        );
+        assert_eq!(slots.name(SlotNum(3)), ("a", "x"));
+        assert_eq!(slots.len(), 3);
     }
 
     #[test]

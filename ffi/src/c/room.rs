@@ -10,7 +10,7 @@ use super::{
 };
 use crate::convert;
 use roomlet_homeserver::{EventId, Result, RoomId, ServerName, UserId};
-use std::ffi::c_void;
+use std::{ffi::c_void, path::PathBuf};
 
 /// Makes a room as `user_id`; the result is its id. `options` is a JSON object, each member of which may be absent:
 /// `preset` (`private`, the default; `trusted_private`; `public`), `version`, `name`, `topic`, `type`, `invite` (a
@@ -32,6 +32,69 @@ pub unsafe extern "C" fn roomlet_room_create(
         let user: UserId = args.id(user_id, "user_id")?;
         let room = convert::create_room(args.bytes(options, "options")?)?;
         Ok(async move { Ok(Outcome::text(homeserver.create_room(&user, room).await?.as_str())) })
+    })
+}
+
+/// Replaces a room by a new one of `version`, higher or lower; the result is the new room's id. The new room takes over
+/// what the old one says of itself, and no members; the old one gets a tombstone that points to it. The
+/// `creator_count` user ids in `creators` become creators beside `user_id` (room versions from 12). Any thread.
+/// Errors: ROOMLET_DENIED if the user may not send `m.room.tombstone`, ROOMLET_UNKNOWN_ROOM_VERSION,
+/// ROOMLET_BAD_PARAM for creators in a version without them, ROOMLET_NOT_JOINED, ROOMLET_UNKNOWN_ROOM,
+/// ROOMLET_UNKNOWN_USER, ROOMLET_BAD_ID.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn roomlet_room_upgrade(
+    server: *mut roomlet_server,
+    user_id: roomlet_bytes,
+    room_id: roomlet_bytes,
+    version: roomlet_bytes,
+    creators: *const roomlet_bytes,
+    creator_count: usize,
+    done: roomlet_done,
+    user_data: *mut c_void,
+    op_out: *mut *mut roomlet_op,
+    err: *mut *mut roomlet_error,
+) -> roomlet_code {
+    // SAFETY: the header's rules are the caller's promise.
+    unsafe { Command::new(done, user_data, op_out, err) }.of_server(server, |args, homeserver| {
+        let user: UserId = args.id(user_id, "user_id")?;
+        let room: RoomId = args.id(room_id, "room_id")?;
+        let version = args.text(version, "version")?.to_owned();
+        let creators: Vec<UserId> = args
+            .slice(creators, creator_count, "creators")?
+            .iter()
+            .map(|user| args.id(*user, "creators"))
+            .collect::<Result<_>>()?;
+        Ok(async move {
+            let new_room = homeserver.upgrade_room(&user, &room, &version, &creators).await?;
+            Ok(Outcome::text(new_room.as_str()))
+        })
+    })
+}
+
+/// Takes a whole room from the file `archive`: its events in federation form, one a line, the create event first and
+/// others after those that they cite. All rules hold; with `trusted` not 0 the signatures alone are taken as right. The result
+/// is a JSON object: `room_id`, the counts `accepted`, `soft_failed`, `rejected`, `known` and `left_out`, and
+/// `first_fault`, what was wrong first, or null. An import that ended early can be repeated. Any thread.
+/// Errors: ROOMLET_BAD_PARAM for a file that cannot be read or is no archive, ROOMLET_BAD_EVENT, ROOMLET_BAD_JSON,
+/// ROOMLET_UNKNOWN_ROOM_VERSION.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn roomlet_room_import(
+    server: *mut roomlet_server,
+    archive: roomlet_bytes,
+    trusted: i32,
+    done: roomlet_done,
+    user_data: *mut c_void,
+    op_out: *mut *mut roomlet_op,
+    err: *mut *mut roomlet_error,
+) -> roomlet_code {
+    // SAFETY: the header's rules are the caller's promise.
+    unsafe { Command::new(done, user_data, op_out, err) }.of_server(server, |args, homeserver| {
+        let archive = PathBuf::from(args.text(archive, "archive")?);
+        let trust = convert::trust(trusted != 0);
+        Ok(async move {
+            let imported = homeserver.import_room(&archive, trust).await?;
+            Ok(Outcome::text(convert::imported(&imported)))
+        })
     })
 }
 

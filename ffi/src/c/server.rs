@@ -65,6 +65,8 @@ pub struct roomlet_config {
     pub open_rooms: u64,
     /// How long a published signing key stays valid, in milliseconds. Default 86,400,000.
     pub key_validity_ms: i64,
+    /// Bytes of events and states that all open rooms together hold in memory, about. Default 33,554,432.
+    pub cache_bytes: u64,
 }
 
 // SAFETY: integers and pointers.
@@ -108,6 +110,10 @@ impl roomlet_config {
             usize::try_from(self.open_rooms).unwrap_or(usize::MAX),
         );
         set(&mut limits.key_validity_ms, self.key_validity_ms);
+        set(
+            &mut limits.cache_bytes,
+            usize::try_from(self.cache_bytes).unwrap_or(usize::MAX),
+        );
         Ok(config)
     }
 }

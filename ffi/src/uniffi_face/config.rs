@@ -72,6 +72,9 @@ pub struct Limits {
     /// Rooms whose working state is held in memory.
     #[uniffi(default = 64)]
     pub open_rooms: u32,
+    /// Bytes of events and states that all open rooms together hold in memory, about.
+    #[uniffi(default = 33554432)]
+    pub cache_bytes: u64,
     /// How long a published signing key stays valid, in milliseconds.
     #[uniffi(default = 86400000)]
     pub key_validity_ms: i64,
@@ -91,6 +94,7 @@ impl From<Limits> for core::Limits {
             missing_events_rounds: limits.missing_events_rounds,
             staged_per_room: limits.staged_per_room as usize,
             open_rooms: limits.open_rooms as usize,
+            cache_bytes: usize::try_from(limits.cache_bytes).unwrap_or(usize::MAX),
             key_validity_ms: limits.key_validity_ms,
         }
     }
@@ -112,6 +116,7 @@ impl TryFrom<core::Limits> for Limits {
             missing_events_rounds: limits.missing_events_rounds,
             staged_per_room: limits.staged_per_room.try_into()?,
             open_rooms: limits.open_rooms.try_into()?,
+            cache_bytes: limits.cache_bytes.try_into()?,
             key_validity_ms: limits.key_validity_ms,
         })
     }

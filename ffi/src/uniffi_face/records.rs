@@ -142,6 +142,39 @@ pub(super) fn users(ids: &[String]) -> Result<Vec<UserId>, RoomletError> {
     ids.iter().map(|id| Ok(UserId::parse(id)?)).collect()
 }
 
+/// What became of an archive's events.
+#[derive(Clone, PartialEq, Eq, Debug, uniffi::Record)]
+pub struct ImportReport {
+    /// The id of the room.
+    pub room_id: String,
+    /// Events that are part of the room now.
+    pub accepted: u64,
+    /// Events that are part of it and that users do not see.
+    pub soft_failed: u64,
+    /// Events that are held as refused.
+    pub rejected: u64,
+    /// Events that the room had before.
+    pub known: u64,
+    /// Events that are wrong or cite what is not in the archive.
+    pub left_out: u64,
+    /// What was wrong first.
+    pub first_fault: Option<String>,
+}
+
+impl From<core::Imported> for ImportReport {
+    fn from(imported: core::Imported) -> Self {
+        Self {
+            room_id: imported.room.as_str().to_owned(),
+            accepted: imported.accepted,
+            soft_failed: imported.soft_failed,
+            rejected: imported.rejected,
+            known: imported.known,
+            left_out: imported.left_out,
+            first_fault: imported.first_fault,
+        }
+    }
+}
+
 /// An event as users see it.
 #[derive(Clone, PartialEq, Eq, Debug, uniffi::Record)]
 pub struct RoomEvent {

@@ -3,8 +3,9 @@
 use super::{
     error::RoomletError,
     homeserver::Homeserver,
-    records::{CreateRoom, Direction, Member, Page, RoomEvent, RoomSummary},
+    records::{self, CreateRoom, Direction, ImportReport, Member, Page, RoomEvent, RoomSummary},
 };
+use crate::convert;
 use roomlet_homeserver as core;
 use roomlet_homeserver::{EventId, RoomId, ServerName, UserId};
 
@@ -42,6 +43,44 @@ impl Homeserver {
             .run(|server| async move { server.create_room(&user, options).await })
             .await?;
         Ok(text(&id))
+    }
+
+    /// Replaces a room by a new one of `version`, higher or lower, and gives the new room's id. The new room takes over
+    /// what the old one says of itself, and no members; the old one gets a tombstone that points to it.
+    ///
+    /// # Errors
+    /// 300 `Denied` if the user may not send `m.room.tombstone`, 105 `UnknownRoomVersion`, 106 `BadParam` for creators
+    /// in a version without them, 301 `NotJoined`.
+    #[uniffi::method(default(additional_creators = []))]
+    pub async fn upgrade_room(
+        &self,
+        user_id: String,
+        room_id: String,
+        version: String,
+        additional_creators: Vec<String>,
+    ) -> Result<String, RoomletError> {
+        let (by, room) = (user(&user_id)?, room(&room_id)?);
+        let creators = records::users(&additional_creators)?;
+        let id = self
+            .run(|server| async move { server.upgrade_room(&by, &room, &version, &creators).await })
+            .await?;
+        Ok(text(&id))
+    }
+
+    /// Takes a whole room from the file `archive`: its events in federation form, one a line, the create event first
+    /// and others after those that they cite. All rules hold; with `trusted` the signatures alone are taken as right.
+    /// An import that ended early can be repeated.
+    ///
+    /// # Errors
+    /// 106 `BadParam` for a file that cannot be read or is no archive, 104 `BadEvent`, 100 `BadJson`,
+    /// 105 `UnknownRoomVersion`.
+    #[uniffi::method(default(trusted = false))]
+    pub async fn import_room(&self, archive: String, trusted: bool) -> Result<ImportReport, RoomletError> {
+        let trust = convert::trust(trusted);
+        let imported = self
+            .run(|server| async move { server.import_room(archive.as_ref(), trust).await })
+            .await?;
+        Ok(imported.into())
     }
 
     /// Invites `target` and gives the id of the event.

@@ -29,6 +29,9 @@ from .types import (
 Limits = native.Limits
 """Limits that are the host's policy; made without arguments, the defaults."""
 
+ImportReport = native.ImportReport
+"""What became of an archive's events: `room_id`, how many there were of each fate, and `first_fault`."""
+
 JsonObject = Mapping[str, Any]
 """An event's content. Numbers are integers."""
 
@@ -124,8 +127,12 @@ class Homeserver:
         type: str | None = None,
         invite: Iterable[str] = (),
         is_direct: bool = False,
+        additional_creators: Iterable[str] = (),
     ) -> str:
-        """Makes a room and gives its id; `version` is by default `Limits.default_room_version`."""
+        """Makes a room and gives its id; `version` is by default `Limits.default_room_version`.
+
+        `additional_creators` are for room versions from 12.
+        """
         options = native.CreateRoom(
             preset=_PRESETS[Preset(preset)],
             version=version,
@@ -134,8 +141,27 @@ class Homeserver:
             room_type=type,
             invite=list(invite),
             is_direct=is_direct,
+            additional_creators=list(additional_creators),
         )
         return await bridge.call(self._inner.create_room(user_id, options))
+
+    async def upgrade_room(
+        self, user_id: str, room_id: str, version: str, *, additional_creators: Iterable[str] = ()
+    ) -> str:
+        """Replaces a room by a new one of `version`, higher or lower, and gives the new room's id.
+
+        The new room takes over what the old one says of itself, and no members; the old one gets a tombstone that
+        points to it.
+        """
+        return await bridge.call(self._inner.upgrade_room(user_id, room_id, version, list(additional_creators)))
+
+    async def import_room(self, archive: str | os.PathLike[str], *, trusted: bool = False) -> ImportReport:
+        """Takes a whole room from a file of its events in federation form.
+
+        One event a line, the create event first and others after those that they cite. All rules hold; with `trusted`
+        the signatures alone are taken as right. An import that ended early can be repeated.
+        """
+        return await bridge.call(self._inner.import_room(os.fspath(archive), trusted))
 
     async def invite(self, user_id: str, room_id: str, target: str, *, reason: str | None = None) -> str:
         """Invites `target`. As the other commands, it gives the id of the event."""

@@ -9,6 +9,7 @@ extension Homeserver {
     ///   - type: The type in the room's create event, as `m.space`.
     ///   - invite: Users who are invited before it returns.
     ///   - isDirect: Marks these invites as to a direct chat.
+    ///   - additionalCreators: Users who are creators too (room versions from 12).
     /// - Throws: ``Code/unknownUser``, ``Code/unknownRoomVersion``.
     public func createRoom(
         _ userId: String,
@@ -18,11 +19,40 @@ extension Homeserver {
         topic: String? = nil,
         type: String? = nil,
         invite: [String] = [],
-        isDirect: Bool = false
+        isDirect: Bool = false,
+        additionalCreators: [String] = []
     ) async throws -> String {
         let options = CreateRoom(
-            preset: preset, version: version, name: name, topic: topic, roomType: type, invite: invite, isDirect: isDirect)
+            preset: preset, version: version, name: name, topic: topic, roomType: type, invite: invite,
+            isDirect: isDirect, additionalCreators: additionalCreators)
         return try await cancellable { try await $0.createRoom(userId: userId, options: options) }
+    }
+
+    /// Replaces a room by a new one of `version`, higher or lower, and gives the new room's id.
+    ///
+    /// The new room takes over what the old one says of itself, and no members; the old one gets a tombstone that points
+    /// to it.
+    ///
+    /// - Parameter additionalCreators: Users who are creators too (room versions from 12).
+    /// - Throws: ``Code/denied``, ``Code/unknownRoomVersion``, ``Code/badParam``.
+    public func upgradeRoom(
+        _ userId: String, room: String, version: String, additionalCreators: [String] = []
+    ) async throws -> String {
+        try await cancellable {
+            try await $0.upgradeRoom(
+                userId: userId, roomId: room, version: version, additionalCreators: additionalCreators)
+        }
+    }
+
+    /// Takes a whole room from a file of its events in federation form: one a line, the create event first and others
+    /// after those that they cite.
+    ///
+    /// All rules hold. An import that ended early can be repeated.
+    ///
+    /// - Parameter trusted: The signatures alone are taken as right.
+    /// - Throws: ``Code/badParam`` for a file that cannot be read or is no archive.
+    public func importRoom(_ archive: URL, trusted: Bool = false) async throws -> ImportReport {
+        try await cancellable { try await $0.importRoom(archive: archive.path, trusted: trusted) }
     }
 
     /// Invites `target` and gives the id of the event.

@@ -12,6 +12,9 @@ public typealias Limits = RoomletGenerated.Limits
 /// Who can join a new room, and who may do what in it.
 public typealias Preset = RoomletGenerated.Preset
 
+/// What became of the events of an archive.
+public typealias ImportReport = RoomletGenerated.ImportReport
+
 /// An event as users see it.
 public typealias RoomEvent = RoomletGenerated.RoomEvent
 

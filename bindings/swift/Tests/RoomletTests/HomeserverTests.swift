@@ -3,6 +3,15 @@ import Roomlet
 import RoomletGenerated
 import Testing
 
+/// The create event of a room of another server: an archive of one line.
+private let create = """
+    {"auth_events":[],"content":{"room_version":"11"},"depth":1,"hashes":{"sha256":"r3d7JIL3rv\
+    Xf4MArzCmxgUyRG6fn8lDzgMMXmyIW2k8"},"origin_server_ts":1700000000000,"prev_events":[],"roo\
+    m_id":"!q6xDk2CZexjajHiZlF:a.test","sender":"@alice:a.test","signatures":{"a.test":{"ed255\
+    19:r017019":"m7ApWbszPJxLg78n2aYNpZ71xSoidk/at1mFAi7kADPhBbjC+HZpogln155XLX2eZ/Avh2HbLtSGy\
+    qzxkUJIDg"}},"state_key":"","type":"m.room.create"}
+    """
+
 /// One server: its updates, its errors, its end.
 @Suite(.timeLimit(.minutes(1)))
 struct HomeserverTests {
@@ -39,6 +48,33 @@ struct HomeserverTests {
         }
         let forward = try await server.timeline(alice, room: room, direction: .forward, limit: 100)
         #expect(back.reversed() == forward.events)
+        try await wire.closeAll()
+    }
+
+    @Test func upgradePointsFromTheOldRoomToTheNewOne() async throws {
+        let server = try await wire.open("one.example")
+        let alice = try await server.createAccount("alice")
+        let bob = try await server.createAccount("bob")
+        let room = try await server.createRoom(alice)
+        let replaced = try await server.upgradeRoom(alice, room: room, version: "12", additionalCreators: [bob])
+        let tombstone = try await server.stateEvent(alice, room: room, kind: "m.room.tombstone")
+        #expect(tombstone?.content.contains("\"replacement_room\":\"\(replaced)\"") == true)
+        let create = try await server.stateEvent(alice, room: replaced, kind: "m.room.create")
+        #expect(create?.content.contains("\"additional_creators\":[\"\(bob)\"]") == true)
+        try await wire.closeAll()
+    }
+
+    @Test func archiveBecomesARoom() async throws {
+        let archive = FileManager.default.temporaryDirectory.appendingPathComponent("\(UUID()).jsonl")
+        try create.write(to: archive, atomically: true, encoding: .utf8)
+        defer { try? FileManager.default.removeItem(at: archive) }
+        let server = try await wire.open("one.example")
+        let imported = try await server.importRoom(archive, trusted: true)
+        #expect(imported.roomId == "!q6xDk2CZexjajHiZlF:a.test")
+        #expect(imported.accepted == 1 && imported.leftOut == 0 && imported.firstFault == nil)
+        #expect(try await server.importRoom(archive, trusted: true).known == 1)
+        let missing = archive.appendingPathExtension("none")
+        #expect(try await code { _ = try await server.importRoom(missing) } == .badParam)
         try await wire.closeAll()
     }
 

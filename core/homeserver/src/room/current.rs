@@ -55,6 +55,13 @@ impl OpenRoom {
         Ok(())
     }
 
+    /// Takes back what users were to be told since the last commit, but for their own memberships.
+    pub(crate) fn tell_of_memberships_only(&mut self) {
+        self.writes.retain(
+            |write| !matches!(write, Write::Update(update) if !matches!(update, Update::Membership { .. })),
+        );
+    }
+
     fn slot_changed(&mut self, slot: SlotNum, was: Option<EventNum>, is: Option<EventNum>) -> Result<()> {
         let (kind, state_key) = self.slots.name(slot);
         if kind == "m.room.member"

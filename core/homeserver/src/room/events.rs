@@ -1,17 +1,17 @@
 //! The events of one room that are in memory, read from the store when asked for.
 
+use super::{
+    cache::Cache,
+    ids::{Ids, Known},
+    open::Home,
+};
 use roomlet_room::{node::Node, slot::Slots};
 use roomlet_store::{EventFlags, EventRow, Store};
 use roomlet_wire::{Code, Error, EventId, EventNum, Pdu, Result, RoomNum, RoomVersion, StateNum, Verified};
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{cell::RefCell, sync::Arc};
 
-/// Events held in memory of one room; beyond that all are dropped and read again when needed.
-const EVENTS_IN_MEMORY: usize = 16_384;
-/// Their JSON, in bytes: events may have 64 KiB each.
-const EVENT_BYTES_IN_MEMORY: usize = 32 << 20;
+/// What an event takes in memory besides its JSON, about, in bytes.
+const EVENT_BYTES: usize = 900;
 
 /// An event and what this server thinks of it.
 pub(crate) struct Held {
@@ -54,56 +54,51 @@ impl Held {
     }
 }
 
-#[derive(Default)]
-struct Cache {
-    by_num: BTreeMap<EventNum, Arc<Held>>,
-    /// `None`: not held. The room's task alone adds events, so that stays true until it [`put`](Events::put)s one.
-    by_id: HashMap<EventId, Option<EventNum>>,
-    /// The JSON of the events in `by_num`, as they were put.
-    bytes: usize,
-}
-
-/// See the module. Inside the room's task there is no contention; the lock only lets readers share `&self`.
+/// See the module.
 pub(super) struct Events {
     room: RoomNum,
     version: &'static RoomVersion,
     store: Arc<dyn Store>,
-    cache: Mutex<Cache>,
+    /// The room's task alone looks here; the cells only let it share `&self`.
+    held: RefCell<Cache<Arc<Held>>>,
+    ids: RefCell<Ids>,
 }
 
 impl Events {
-    pub(super) fn new(room: RoomNum, version: &'static RoomVersion, store: Arc<dyn Store>) -> Self {
+    /// Of a room without events (`is_new`), or of one that the store has.
+    pub(super) fn new(room: RoomNum, version: &'static RoomVersion, home: &Home, is_new: bool) -> Self {
         Self {
             room,
             version,
-            store,
-            cache: Mutex::default(),
+            store: home.store.clone(),
+            held: RefCell::new(Cache::new(home.budget.clone())),
+            ids: RefCell::new(Ids::new(is_new, home.budget.clone())),
         }
-    }
-
-    fn cache(&self) -> MutexGuard<'_, Cache> {
-        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The number of the event `id`, if it is held.
-    pub(super) fn find(&self, id: &EventId) -> Result<Option<EventNum>> {
-        if let Some(&found) = self.cache().by_id.get(id) {
-            return Ok(found);
+    pub(super) fn find(&self, id: &EventId, slots: &Slots) -> Result<Option<EventNum>> {
+        let known = self.ids.borrow().get(id);
+        match known {
+            Known::Absent => return Ok(None),
+            Known::Maybe(num) if self.get(num, slots)?.pdu().id == *id => return Ok(Some(num)),
+            Known::Maybe(_) | Known::Unknown => {}
         }
-        let found = self
-            .store
-            .find_event(id)?
-            .into_iter()
-            .find(|(room, _)| *room == self.room)
-            .map(|(_, num)| num);
-        self.cache().by_id.insert(id.clone(), found);
+        let found = self.store.find_event(id)?.into_iter();
+        let found = found
+            .filter(|(room, _)| *room == self.room)
+            .map(|(_, num)| num)
+            .next();
+        if known == Known::Unknown {
+            self.ids.borrow_mut().put(id, found);
+        }
         Ok(found)
     }
 
     /// The event `num`, which is held.
     pub(super) fn get(&self, num: EventNum, slots: &Slots) -> Result<Arc<Held>> {
-        if let Some(held) = self.cache().by_num.get(&num) {
-            return Ok(held.clone());
+        if let Some(held) = self.held.borrow_mut().get(num.0) {
+            return Ok(held);
         }
         let row = self.store.event_by_num(self.room, num)?.ok_or_else(|| {
             let about = format!(
@@ -112,15 +107,15 @@ impl Events {
             );
             Error::new(Code::StoreDamaged, about)
         })?;
-        let bytes = row.json.len();
         let held = Arc::new(self.read(row, slots)?);
-        self.put(&held, bytes);
+        self.put(&held);
         Ok(held)
     }
 
     fn read(&self, row: EventRow, slots: &Slots) -> Result<Held> {
         let pdu = Pdu::from_store(row.json.as_bytes(), self.version)?;
-        let node = self.node(row.num, pdu, row.flags.rejected, slots)?;
+        let auth = self.auth_of(&pdu, slots, |_| {})?;
+        let node = Node::unplaced(row.num, pdu, slots, auth, row.flags.rejected);
         Ok(Held {
             node: Arc::new(node),
             flags: row.flags,
@@ -130,44 +125,43 @@ impl Events {
         })
     }
 
-    /// A node for an event whose auth events are held.
-    pub(super) fn node(
+    /// The auth events of an event, as far as they are held; `missing` gets the others.
+    pub(super) fn auth_of(
         &self,
-        num: EventNum,
-        pdu: Pdu<Verified>,
-        rejected: bool,
+        pdu: &Pdu<Verified>,
         slots: &Slots,
-    ) -> Result<Node> {
+        mut missing: impl FnMut(&EventId),
+    ) -> Result<Vec<EventNum>> {
         let mut auth = Vec::with_capacity(pdu.auth_events.len() + 1);
         for id in &pdu.auth_events {
-            auth.extend(self.find(id)?);
+            match self.find(id, slots)? {
+                Some(num) => auth.push(num),
+                None => missing(id),
+            }
         }
         // The implicit edge of EV-4.
         if self.version.room_id_is_create_hash
             && pdu.kind != "m.room.create"
             && let Ok(create) = EventId::parse(&format!("${}", &pdu.room_id[1..]))
-            && let Some(create) = self.find(&create)?
+            && let Some(create) = self.find(&create, slots)?
             && !auth.contains(&create)
         {
             auth.push(create);
         }
-        Ok(Node::unplaced(num, pdu, slots, auth, rejected))
+        Ok(auth)
     }
 
-    /// Keeps an event, whose JSON has `bytes`, in memory, in place of what was known of it.
-    pub(super) fn put(&self, held: &Arc<Held>, bytes: usize) {
-        let mut cache = self.cache();
-        cache.bytes += bytes;
-        cache.by_id.insert(held.pdu().id.clone(), Some(held.node.num));
-        cache.by_num.insert(held.node.num, held.clone());
+    /// Keeps an event in memory, in place of what was known of it.
+    pub(super) fn put(&self, held: &Arc<Held>) {
+        let (num, pdu) = (held.node.num, held.pdu());
+        self.ids.borrow_mut().put(&pdu.id, Some(num));
+        let bytes = pdu.json().len() + EVENT_BYTES;
+        self.held.borrow_mut().put(num.0, held.clone(), bytes);
     }
 
-    /// Drops everything beyond the limit; only after a commit.
+    /// Gives memory back; only after a commit.
     pub(super) fn trim(&self) {
-        let mut cache = self.cache();
-        let large = cache.by_num.len() > EVENTS_IN_MEMORY || cache.bytes > EVENT_BYTES_IN_MEMORY;
-        if large || cache.by_id.len() > 4 * EVENTS_IN_MEMORY {
-            *cache = Cache::default();
-        }
+        self.held.borrow_mut().trim();
+        self.ids.borrow_mut().trim();
     }
 }

@@ -51,6 +51,15 @@ pub(crate) struct Missing {
     pub(crate) auth: Vec<EventId>,
 }
 
+/// What an event cites, looked up once.
+struct Cited {
+    /// Of `prev_events` those that are held, outliers among them.
+    prev: Vec<Arc<Held>>,
+    /// Of `auth_events` those that are held; in version 12 the create event too (EV-4).
+    auth: Vec<EventNum>,
+    missing: Missing,
+}
+
 /// What became of an event.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Outcome {
@@ -74,18 +83,18 @@ impl OpenRoom {
     /// # Errors
     /// Only of the store: what is wrong with the event is an [`Outcome`].
     pub(crate) fn ingest(&mut self, pdu: &Pdu<Verified>, arrival: Arrival) -> Result<Outcome> {
-        if let Some(fault) = self.fault_in_room(pdu)? {
-            return Ok(fault);
+        let was = self.find(&pdu.id)?;
+        if let Some(end) = self.ends_early(pdu, was.as_deref()) {
+            return Ok(end);
         }
-        if self.holds_fully(&pdu.id)? {
-            return Ok(Outcome::Known);
+        let cited = self.cited(pdu)?;
+        if cited.missing != Missing::default() {
+            return Ok(Outcome::Missing(cited.missing));
         }
-        let missing = self.missing(pdu)?;
-        if missing != Missing::default() {
-            return Ok(Outcome::Missing(missing));
-        }
-        let before = self.state_before(pdu)?;
-        self.place(pdu, before, arrival)
+        // EV-22: the resolution of the states after its parents.
+        let after = cited.prev.iter().filter_map(|prev| prev.state_after).collect();
+        let before = self.resolve(after)?;
+        self.place(pdu, was, cited, before, arrival)
     }
 
     /// As [`ingest_with_state`](Self::ingest_with_state), where the state is a mere claim: one in which an event that
@@ -112,8 +121,14 @@ impl OpenRoom {
 
     /// An event as the rules see it, for a question about it only.
     pub(super) fn unplaced(&self, pdu: &Pdu<Verified>) -> Result<Node> {
-        self.events
-            .node(EventNum(u32::MAX), pdu.clone(), false, &self.slots)
+        let auth = self.events.auth_of(pdu, &self.slots, |_| {})?;
+        Ok(Node::unplaced(
+            EventNum(u32::MAX),
+            pdu.clone(),
+            &self.slots,
+            auth,
+            false,
+        ))
     }
 
     /// Takes an event together with the state before it, as another server told it: `state` names events that are
@@ -124,28 +139,22 @@ impl OpenRoom {
         state: &[EventId],
         arrival: Arrival,
     ) -> Result<Outcome> {
-        if let Some(fault) = self.fault_in_room(pdu)? {
-            return Ok(fault);
+        let was = self.find(&pdu.id)?;
+        if let Some(end) = self.ends_early(pdu, was.as_deref()) {
+            return Ok(end);
         }
-        if self.holds_fully(&pdu.id)? {
-            return Ok(Outcome::Known);
-        }
-        let mut missing = self.missing(pdu)?;
-        if !missing.auth.is_empty() {
-            missing.prev.clear();
-            return Ok(Outcome::Missing(missing));
+        let mut cited = self.cited(pdu)?;
+        let missing_prev = std::mem::take(&mut cited.missing.prev);
+        if !cited.missing.auth.is_empty() {
+            return Ok(Outcome::Missing(cited.missing));
         }
         let told = self.told_map(state)?;
         let current = self.record.current_state;
         let before = self.states.derive(current, told, &mut self.writes)?;
-        let outcome = self.place(pdu, before, arrival)?;
-        if let Some(child) = self.events.find(&pdu.id)? {
-            for missing in missing.prev {
-                self.writes.push(Write::MissingPrev {
-                    room: self.num(),
-                    missing,
-                    child,
-                });
+        let outcome = self.place(pdu, was, cited, before, arrival)?;
+        if let Some(child) = self.num_of(&pdu.id)? {
+            for missing in missing_prev {
+                self.missing_prev(missing, child)?;
             }
         }
         Ok(outcome)
@@ -153,24 +162,22 @@ impl OpenRoom {
 
     /// Takes an event for its place in auth chains and states: steps 1 to 4 only. Its auth events must be held.
     pub(crate) fn ingest_outlier(&mut self, pdu: &Pdu<Verified>) -> Result<Outcome> {
-        if let Some(fault) = self.fault_in_room(pdu)? {
-            return Ok(fault);
+        let was = self.find(&pdu.id)?;
+        match self.ends_early(pdu, was.as_deref()) {
+            Some(end) => return Ok(end),
+            None if was.is_some() => return Ok(Outcome::Known),
+            None => {}
         }
-        if self.events.find(&pdu.id)?.is_some() {
-            return Ok(Outcome::Known);
+        let mut cited = self.cited(pdu)?;
+        cited.missing.prev.clear();
+        if !cited.missing.auth.is_empty() {
+            return Ok(Outcome::Missing(cited.missing));
         }
-        let missing = Missing {
-            auth: self.missing(pdu)?.auth,
-            prev: Vec::new(),
-        };
-        if !missing.auth.is_empty() {
-            return Ok(Outcome::Missing(missing));
-        }
-        let num = self.next_event(pdu)?;
+        let num = self.next_event()?;
         if let Some(key) = &pdu.state_key {
             self.intern(&pdu.kind, key);
         }
-        let mut node = self.events.node(num, pdu.clone(), false, &self.slots)?;
+        let mut node = Node::unplaced(num, pdu.clone(), &self.slots, cited.auth, false);
         let verdict = ingest::judge_outlier(&node, self)?;
         node.rejected = matches!(verdict, Verdict::Rejected(_));
         let flags = EventFlags {
@@ -191,9 +198,9 @@ impl OpenRoom {
         })
     }
 
-    /// What no rule of authorization refuses: an event of another room (TM-5), and a second create event, which those
-    /// rules judge without looking at the room.
-    fn fault_in_room(&self, pdu: &Pdu<Verified>) -> Result<Option<Outcome>> {
+    /// How an event ends before any rule is asked: one that is here already, `was`; one of another room (TM-5), and a
+    /// second create event, which the rules judge without looking at the room.
+    fn ends_early(&self, pdu: &Pdu<Verified>, was: Option<&Held>) -> Option<Outcome> {
         if pdu.room_id != *self.id() {
             let about = format!(
                 "event {} is of room {}, not of {}",
@@ -201,15 +208,15 @@ impl OpenRoom {
                 pdu.room_id,
                 self.id()
             );
-            return Ok(Some(Outcome::Dropped(about)));
+            return Some(Outcome::Dropped(about));
         }
         let is_create = pdu.is_state("m.room.create", "");
-        if is_create && self.slots.get("m.room.create", "").is_some() && self.events.find(&pdu.id)?.is_none()
-        {
+        if is_create && was.is_none() && self.slots.get("m.room.create", "").is_some() {
             let about = format!("event {}: room {} has another create event", pdu.id, self.id());
-            return Ok(Some(Outcome::Dropped(about)));
+            return Some(Outcome::Dropped(about));
         }
-        Ok(None)
+        was.is_some_and(|held| !held.flags.outlier)
+            .then_some(Outcome::Known)
     }
 
     /// Whether the event `id` is held, and not as an outlier.
@@ -219,24 +226,25 @@ impl OpenRoom {
 
     /// What the event cites and this room does not hold.
     pub(crate) fn missing(&self, pdu: &Pdu<Verified>) -> Result<Missing> {
-        let mut missing = Missing::default();
-        for id in &pdu.prev_events {
-            if !self.holds_fully(id)? {
-                missing.prev.push(id.clone());
-            }
-        }
-        for id in &pdu.auth_events {
-            if self.events.find(id)?.is_none() {
-                missing.auth.push(id.clone());
-            }
-        }
-        Ok(missing)
+        Ok(self.cited(pdu)?.missing)
     }
 
-    fn next_event(&mut self, pdu: &Pdu<Verified>) -> Result<EventNum> {
-        if let Some(num) = self.events.find(&pdu.id)? {
-            return Ok(num);
+    fn cited(&self, pdu: &Pdu<Verified>) -> Result<Cited> {
+        let mut missing = Missing::default();
+        let mut prev = Vec::with_capacity(pdu.prev_events.len());
+        for id in &pdu.prev_events {
+            let held = self.find(id)?;
+            if held.as_ref().is_none_or(|held| held.flags.outlier) {
+                missing.prev.push(id.clone());
+            }
+            prev.extend(held);
         }
+        let missing_auth = |id: &EventId| missing.auth.push(id.clone());
+        let auth = self.events.auth_of(pdu, &self.slots, missing_auth)?;
+        Ok(Cited { prev, auth, missing })
+    }
+
+    fn next_event(&mut self) -> Result<EventNum> {
         let num = self.record.next_event;
         let next = num.0.checked_add(1).ok_or_else(|| {
             let about = format!("room {} has as many events as can be numbered", self.id());
@@ -244,17 +252,6 @@ impl OpenRoom {
         })?;
         self.record.next_event = EventNum(next);
         Ok(num)
-    }
-
-    /// The state before an event whose parents are held: the resolution of the states after them (EV-22).
-    fn state_before(&mut self, pdu: &Pdu<Verified>) -> Result<StateNum> {
-        let mut after = Vec::with_capacity(pdu.prev_events.len());
-        for id in &pdu.prev_events {
-            if let Some(held) = self.find(id)? {
-                after.extend(held.state_after);
-            }
-        }
-        self.resolve(after)
     }
 
     /// The state that several states resolve to.
@@ -293,12 +290,21 @@ impl OpenRoom {
     }
 
     /// Judges an event whose auth events are held and the state before it known, and makes it part of the room.
-    fn place(&mut self, pdu: &Pdu<Verified>, before: StateNum, arrival: Arrival) -> Result<Outcome> {
-        let was = self.find(&pdu.id)?;
-        let num = self.next_event(pdu)?;
+    fn place(
+        &mut self,
+        pdu: &Pdu<Verified>,
+        was: Option<Arc<Held>>,
+        cited: Cited,
+        before: StateNum,
+        arrival: Arrival,
+    ) -> Result<Outcome> {
+        let num = match &was {
+            Some(held) => held.node.num,
+            None => self.next_event()?,
+        };
         let slot = pdu.state_key.as_deref().map(|key| self.intern(&pdu.kind, key));
         let before_map = self.states.get(before)?;
-        let mut node = self.events.node(num, pdu.clone(), false, &self.slots)?;
+        let mut node = Node::unplaced(num, pdu.clone(), &self.slots, cited.auth, false);
         let mut verdict = match arrival {
             Arrival::Live { .. } if !self.record.forward.is_empty() => {
                 ingest::judge(&node, &before_map, &self.current, self, &self.slots)?
@@ -335,12 +341,9 @@ impl OpenRoom {
             redacted_by: None,
         };
         let held = self.put(held);
-        self.writes.push(Write::FoundPrev {
-            room: self.num(),
-            missing: pdu.id.clone(),
-        });
+        self.found_prev(&pdu.id)?;
         if !arrival.is_backfill() && !flags.rejected && !flags.soft_failed {
-            self.advance(&held)?;
+            self.advance(&held, &cited.prev)?;
         }
         if !flags.rejected {
             self.redactions_after(&held)?;
@@ -354,7 +357,7 @@ impl OpenRoom {
     }
 
     /// Makes an accepted event a forward extremity in place of those it follows (EC-1), and tells users of it.
-    fn advance(&mut self, held: &Arc<Held>) -> Result<()> {
+    fn advance(&mut self, held: &Arc<Held>, prevs: &[Arc<Held>]) -> Result<()> {
         if held.pdu().kind != DUMMY_EVENT {
             let update = Update::Event {
                 room: self.id().clone(),
@@ -362,7 +365,7 @@ impl OpenRoom {
             };
             self.writes.push(Write::Update(update));
         }
-        let prevs = self.held_prevs(held)?;
+        let prevs: Vec<EventNum> = prevs.iter().map(|prev| prev.node.num).collect();
         self.record.forward = graph::extremities_after(&self.record.forward, held.node.num, &prevs, |num| {
             let parent = self.get(num)?;
             let refused = parent.flags.rejected || parent.flags.soft_failed;
@@ -385,7 +388,7 @@ impl OpenRoom {
     fn held_prevs(&self, held: &Held) -> Result<Vec<EventNum>> {
         let mut prevs = Vec::with_capacity(held.pdu().prev_events.len());
         for id in &held.pdu().prev_events {
-            prevs.extend(self.events.find(id)?);
+            prevs.extend(self.num_of(id)?);
         }
         Ok(prevs)
     }

@@ -171,7 +171,7 @@ impl OpenRoom {
                 return Err(Error::new(Code::UnknownEvent, about));
             }
         }
-        let Some(event) = self.events.find(&pdu.id)? else {
+        let Some(event) = self.num_of(&pdu.id)? else {
             return Ok(());
         };
         let room = self.num();

@@ -1,7 +1,9 @@
 //! One room: its working state in memory, the task that alone writes it, and the registry of open rooms.
 
+mod cache;
 mod current;
 mod events;
+mod ids;
 mod ingest;
 mod join;
 mod local;
@@ -12,8 +14,9 @@ mod registry;
 mod states;
 mod task;
 
+pub(crate) use cache::Budget;
 pub(crate) use events::Held;
 pub(crate) use ingest::{Arrival, Missing, Outcome};
 pub(crate) use local::{DUMMY_EVENT, Outgoing};
-pub(crate) use open::OpenRoom;
+pub(crate) use open::{Home, OpenRoom};
 pub(crate) use registry::{RoomHandle, Rooms};

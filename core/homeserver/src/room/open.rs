@@ -1,7 +1,9 @@
 //! A room's working state: what its task needs in memory to take the next event.
 
 use super::{
+    cache::Budget,
     events::{Events, Held},
+    redactions::Redactions,
     states::States,
 };
 use roomlet_room::{
@@ -13,7 +15,21 @@ use roomlet_store::{RoomRecord, Store, Write};
 use roomlet_wire::{
     EventId, EventNum, Result, RoomId, RoomNum, RoomVersion, ServerName, SlotNum, StateNum, UserId,
 };
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+};
+
+/// What all rooms of a server share.
+#[derive(Clone)]
+pub(crate) struct Home {
+    /// The server's name.
+    pub(crate) me: ServerName,
+    /// Where everything is.
+    pub(crate) store: Arc<dyn Store>,
+    /// What they may hold in memory.
+    pub(crate) budget: Arc<Budget>,
+}
 
 /// See the module. Every change is in memory and in `writes` at once; the room's task commits these before it
 /// answers, or reads the room anew if it cannot.
@@ -24,6 +40,10 @@ pub(crate) struct OpenRoom {
     pub(super) slots: Slots,
     pub(super) events: Events,
     pub(super) states: States,
+    /// Redactions whose target is not held yet.
+    pub(super) redactions: Redactions,
+    /// The backward extremities; `None` until they are needed.
+    pub(super) missing_prevs: Option<HashSet<EventId>>,
     pub(super) current: StateMap,
     /// Joined users by server, in the current state.
     pub(super) servers: BTreeMap<ServerName, u32>,
@@ -36,19 +56,21 @@ pub(crate) struct OpenRoom {
 
 impl OpenRoom {
     /// Reads a room from the store.
-    pub(crate) fn load(store: Arc<dyn Store>, me: ServerName, record: RoomRecord) -> Result<Self> {
-        let num = record.num;
+    pub(crate) fn load(home: &Home, record: RoomRecord) -> Result<Self> {
+        let (num, store) = (record.num, &home.store);
         let slots = Slots::restore(store.slots(num)?)?;
         let mut room = Self {
-            events: Events::new(num, record.version, store.clone()),
-            states: States::new(num, store.clone(), record.next_state),
+            events: Events::new(num, record.version, home, false),
+            states: States::new(num, home, record.next_state),
+            redactions: Redactions::default(),
+            missing_prevs: None,
             current: StateMap::new(),
             servers: store.joined_servers(num)?.into_iter().collect(),
             resolved: BTreeMap::new(),
             merged_at: i64::MIN,
             writes: Vec::new(),
-            me,
-            store,
+            me: home.me.clone(),
+            store: store.clone(),
             record,
             slots,
         };
@@ -57,13 +79,7 @@ impl OpenRoom {
     }
 
     /// A room that this server does not hold yet. State 0 is the empty one.
-    pub(crate) fn create(
-        store: Arc<dyn Store>,
-        me: ServerName,
-        num: RoomNum,
-        id: RoomId,
-        version: &'static RoomVersion,
-    ) -> Self {
+    pub(crate) fn create(home: &Home, num: RoomNum, id: RoomId, version: &'static RoomVersion) -> Self {
         let record = RoomRecord {
             num,
             id,
@@ -75,18 +91,20 @@ impl OpenRoom {
             next_slot: SlotNum(0),
         };
         let mut writes = Vec::new();
-        let mut states = States::new(num, store.clone(), record.next_state);
+        let mut states = States::new(num, home, record.next_state);
         states.checkpoint(StateMap::new(), &mut writes);
         Self {
-            events: Events::new(num, version, store.clone()),
+            events: Events::new(num, version, home, true),
             states,
+            redactions: Redactions::of_new_room(),
+            missing_prevs: Some(HashSet::new()),
             current: StateMap::new(),
             servers: BTreeMap::new(),
             resolved: BTreeMap::new(),
             merged_at: i64::MIN,
             writes,
-            me,
-            store,
+            me: home.me.clone(),
+            store: home.store.clone(),
             slots: Slots::default(),
             record,
         }
@@ -129,10 +147,15 @@ impl OpenRoom {
 
     /// The event `id`, if it is held.
     pub(crate) fn find(&self, id: &EventId) -> Result<Option<Arc<Held>>> {
-        match self.events.find(id)? {
+        match self.num_of(id)? {
             Some(num) => Ok(Some(self.get(num)?)),
             None => Ok(None),
         }
+    }
+
+    /// The number of the event `id`, if it is held.
+    pub(super) fn num_of(&self, id: &EventId) -> Result<Option<EventNum>> {
+        self.events.find(id, &self.slots)
     }
 
     /// The event `num`, which is held.
@@ -201,7 +224,7 @@ impl OpenRoom {
     pub(super) fn put(&mut self, held: Held) -> Arc<Held> {
         let held = Arc::new(held);
         let (room, row) = (self.record.num, held.to_row());
-        self.events.put(&held, row.json.len());
+        self.events.put(&held);
         self.writes.push(Write::Event { room, row });
         held
     }
@@ -220,6 +243,32 @@ impl OpenRoom {
         writes
     }
 
+    /// The event `missing` is held now: it is no backward extremity any more.
+    pub(super) fn found_prev(&mut self, missing: &EventId) -> Result<()> {
+        let room = self.num();
+        if self.missing_prevs()?.remove(missing) {
+            let missing = missing.clone();
+            self.writes.push(Write::FoundPrev { room, missing });
+        }
+        Ok(())
+    }
+
+    /// The event `child` cites one that is not held: a backward extremity.
+    pub(super) fn missing_prev(&mut self, missing: EventId, child: EventNum) -> Result<()> {
+        let room = self.num();
+        self.missing_prevs()?.insert(missing.clone());
+        self.writes.push(Write::MissingPrev { room, missing, child });
+        Ok(())
+    }
+
+    fn missing_prevs(&mut self) -> Result<&mut HashSet<EventId>> {
+        if self.missing_prevs.is_none() {
+            let rows = self.store.missing_prevs(self.num())?;
+            self.missing_prevs = Some(rows.into_iter().map(|(missing, _)| missing).collect());
+        }
+        Ok(self.missing_prevs.get_or_insert_default())
+    }
+
     /// Adds a write to the next commit.
     pub(crate) fn write(&mut self, write: Write) {
         self.writes.push(write);
@@ -229,6 +278,7 @@ impl OpenRoom {
     pub(super) fn trim(&mut self) {
         self.events.trim();
         self.states.trim(self.record.current_state);
+        self.redactions.trim();
         if self.resolved.len() > 64 {
             self.resolved.clear();
         }

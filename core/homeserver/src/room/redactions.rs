@@ -1,10 +1,39 @@
 //! Redactions: held until both events are, then applied if the sender may (EV-12, EV-13).
 
 use super::{events::Held, open::OpenRoom};
-use roomlet_room::auth;
+use roomlet_room::{auth, node::Node};
 use roomlet_store::{Update, Write};
-use roomlet_wire::Result;
-use std::sync::Arc;
+use roomlet_wire::{EventId, EventNum, Result};
+use std::{collections::HashMap, sync::Arc};
+
+/// Beyond that many the store is asked instead.
+const WAITING: usize = 4096;
+
+/// Redactions by the event that they name. A room's task alone adds to them.
+#[derive(Default)]
+pub(super) struct Redactions {
+    /// Those that came since the room was opened.
+    of: HashMap<EventId, Vec<EventNum>>,
+    /// These are all.
+    complete: bool,
+}
+
+impl Redactions {
+    /// Of a room that has no events yet.
+    pub(super) fn of_new_room() -> Self {
+        Self {
+            of: HashMap::new(),
+            complete: true,
+        }
+    }
+
+    /// Gives memory back. Only after a commit.
+    pub(super) fn trim(&mut self) {
+        if self.of.len() > WAITING {
+            *self = Self::default();
+        }
+    }
+}
 
 impl OpenRoom {
     /// Applies what a newly accepted event brings: its own redaction of another, and redactions of it that waited.
@@ -19,15 +48,16 @@ impl OpenRoom {
                 target: target.clone(),
                 by,
             });
+            self.redactions.of.entry(target.clone()).or_default().push(by);
             if let Some(target) = self.find(&target)? {
                 self.apply_redaction(held, &target)?;
             }
         }
-        let mut waiting = self.store.redactions_of(self.num(), &pdu.id)?;
-        waiting.extend(self.writes.iter().filter_map(|write| match write {
-            Write::Redaction { target, by, .. } if *target == pdu.id => Some(*by),
-            _ => None,
-        }));
+        let mut waiting = match self.redactions.complete {
+            true => Vec::new(),
+            false => self.store.redactions_of(self.num(), &pdu.id)?,
+        };
+        waiting.extend(self.redactions.of.get(&pdu.id).into_iter().flatten());
         for by in waiting {
             let redaction = self.get(by)?;
             let Some(target) = self.find(&pdu.id)? else { break };
@@ -55,9 +85,8 @@ impl OpenRoom {
         }
         let by = redaction.pdu().id.clone();
         let pdu = target.pdu().redacted();
-        let node = self
-            .events
-            .node(target.node.num, pdu, target.flags.rejected, &self.slots)?;
+        let auth = target.node.auth.clone();
+        let node = Node::unplaced(target.node.num, pdu, &self.slots, auth, target.flags.rejected);
         let event = target.pdu().id.clone();
         self.put(Held {
             node: Arc::new(node),

@@ -1,12 +1,11 @@
 //! The rooms whose tasks run: opened on first use, the least used closed beyond the host's limit.
 
 use super::{
-    open::OpenRoom,
+    open::{Home, OpenRoom},
     task::{self, Closure, Job},
 };
 use crate::inner::AfterCommit;
-use roomlet_store::Store;
-use roomlet_wire::{Code, Error, Result, RoomId, RoomVersion, ServerName};
+use roomlet_wire::{Code, Error, Result, RoomId, RoomVersion};
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -36,8 +35,7 @@ struct Open {
 
 /// See the module.
 pub(crate) struct Rooms {
-    me: ServerName,
-    store: Arc<dyn Store>,
+    home: Home,
     after_commit: Arc<dyn AfterCommit>,
     limit: usize,
     open: Mutex<Open>,
@@ -81,15 +79,9 @@ impl RoomHandle {
 }
 
 impl Rooms {
-    pub(crate) fn new(
-        me: ServerName,
-        store: Arc<dyn Store>,
-        after_commit: Arc<dyn AfterCommit>,
-        limit: usize,
-    ) -> Self {
+    pub(crate) fn new(home: Home, after_commit: Arc<dyn AfterCommit>, limit: usize) -> Self {
         Self {
-            me,
-            store,
+            home,
             after_commit,
             limit: limit.max(1),
             open: Mutex::default(),
@@ -116,9 +108,9 @@ impl Rooms {
         if let Some(handle) = open.use_room(id)? {
             return Ok(Some(handle));
         }
-        match self.store.room(id)? {
+        match self.home.store.room(id)? {
             Some(record) => self
-                .start(&mut open, |store, me| OpenRoom::load(store, me, record))
+                .start(&mut open, |home| OpenRoom::load(home, record))
                 .map(Some),
             None => Ok(None),
         }
@@ -130,32 +122,37 @@ impl Rooms {
         if let Some(handle) = open.use_room(id)? {
             return Ok(handle);
         }
-        if let Some(record) = self.store.room(id)? {
-            return self.start(&mut open, |store, me| OpenRoom::load(store, me, record));
+        if let Some(record) = self.home.store.room(id)? {
+            return self.start(&mut open, |home| OpenRoom::load(home, record));
         }
         let num = match open.next_num {
             Some(num) => num,
-            None => self.store.next_room()?.0,
+            None => self.home.store.next_room()?.0,
         };
         open.next_num = Some(num + 1);
         let num = roomlet_wire::RoomNum(num);
-        self.start(&mut open, |store, me| {
-            Ok(OpenRoom::create(store, me, num, id.clone(), version))
+        self.start(&mut open, |home| {
+            Ok(OpenRoom::create(home, num, id.clone(), version))
         })
     }
 
-    fn start(
-        &self,
-        open: &mut Open,
-        load: impl FnOnce(Arc<dyn Store>, ServerName) -> Result<OpenRoom>,
-    ) -> Result<RoomHandle> {
-        let room = load(self.store.clone(), self.me.clone())?;
+    fn start(&self, open: &mut Open, load: impl FnOnce(&Home) -> Result<OpenRoom>) -> Result<RoomHandle> {
+        let room = load(&self.home)?;
         let id = room.id().clone();
         let (jobs, queue) = mpsc::unbounded_channel();
         let busy = Busy::default();
         let closing = self.closing.subscribe();
-        let task = tokio::spawn(task::run(room, queue, closing, self.after_commit.clone()));
+        let task = tokio::spawn(task::run(
+            room,
+            queue,
+            closing,
+            self.home.clone(),
+            self.after_commit.clone(),
+        ));
         open.close_idle(self.limit);
+        if self.home.budget.is_exceeded() {
+            open.close_least_used();
+        }
         let entry = Entry {
             jobs: jobs.clone(),
             busy: busy.clone(),
@@ -213,17 +210,20 @@ impl Open {
 
     /// Closes the least used rooms that nobody holds until there is place for one more.
     fn close_idle(&mut self, limit: usize) {
-        while self.rooms.len() >= limit {
-            let idle = self
-                .rooms
-                .iter()
-                .filter(|(_, entry)| Arc::strong_count(&entry.busy) == 1);
-            let Some((id, _)) = idle.min_by_key(|(_, entry)| entry.used) else {
-                return;
-            };
-            let id = id.clone();
-            self.rooms.remove(&id);
-        }
+        while self.rooms.len() >= limit && self.close_least_used() {}
+    }
+
+    /// Closes the least used room that nobody holds; whether there was one.
+    fn close_least_used(&mut self) -> bool {
+        let idle = self
+            .rooms
+            .iter()
+            .filter(|(_, entry)| Arc::strong_count(&entry.busy) == 1);
+        let Some((id, _)) = idle.min_by_key(|(_, entry)| entry.used) else {
+            return false;
+        };
+        let id = id.clone();
+        self.rooms.remove(&id).is_some()
     }
 }
 
@@ -232,9 +232,9 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may")]
 
     use super::*;
-    use crate::inner::Notices;
-    use roomlet_store::{Commit, MemoryStore, RoomRecord, StateRow, Write};
-    use roomlet_wire::{EventNum, RoomNum, SlotNum, StateNum};
+    use crate::{inner::Notices, room::Budget};
+    use roomlet_store::{Commit, MemoryStore, RoomRecord, StateRow, Store as _, Write};
+    use roomlet_wire::{EventNum, RoomNum, ServerName, SlotNum, StateNum};
 
     struct Nothing;
 
@@ -269,7 +269,9 @@ mod tests {
         let writes = vec![Write::State { room: num, row }, Write::Room(record)];
         store.commit(Commit { writes }).await.unwrap();
         let me = ServerName::parse("a.test").unwrap();
-        (Rooms::new(me, store, Arc::new(Nothing), 1), id)
+        let budget = Arc::new(Budget::new(1 << 20));
+        let home = Home { me, store, budget };
+        (Rooms::new(home, Arc::new(Nothing), 1), id)
     }
 
     #[tokio::test]

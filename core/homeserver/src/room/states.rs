@@ -1,12 +1,15 @@
 //! The states of one room: numbered, persistent maps in memory, deltas with checkpoints in the store.
 
+use super::{cache::Cache, open::Home};
 use roomlet_room::state::StateMap;
 use roomlet_store::{StateRow, Store, Write};
 use roomlet_wire::{Code, Error, EventNum, Result, RoomNum, SlotNum, StateNum};
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
-/// States held in memory; a dropped one is read again from its deltas.
-const STATES_IN_MEMORY: usize = 512;
+/// What a change of a state takes in memory, about, in bytes: the nodes on the way to it.
+const CHANGE_BYTES: usize = 400;
+/// What an entry of a state that shares nothing takes.
+const ENTRY_BYTES: usize = 10;
 
 #[derive(Clone)]
 struct Held {
@@ -18,16 +21,16 @@ struct Held {
 pub(super) struct States {
     room: RoomNum,
     store: Arc<dyn Store>,
-    held: BTreeMap<StateNum, Held>,
+    held: Cache<Held>,
     next: StateNum,
 }
 
 impl States {
-    pub(super) fn new(room: RoomNum, store: Arc<dyn Store>, next: StateNum) -> Self {
+    pub(super) fn new(room: RoomNum, home: &Home, next: StateNum) -> Self {
         Self {
             room,
-            store,
-            held: BTreeMap::new(),
+            store: home.store.clone(),
+            held: Cache::new(home.budget.clone()),
             next,
         }
     }
@@ -43,14 +46,15 @@ impl States {
     }
 
     fn load(&mut self, num: StateNum) -> Result<Held> {
-        if let Some(held) = self.held.get(&num) {
-            return Ok(held.clone());
+        if let Some(held) = self.held.get(num.0) {
+            return Ok(held);
         }
         let mut deltas: Vec<StateRow> = Vec::new();
         let mut at = num;
+        let mut bytes = 0;
         let mut base = loop {
-            if let Some(held) = self.held.get(&at) {
-                break held.clone();
+            if let Some(held) = self.held.get(at.0) {
+                break held;
             }
             let row = self.store.state(self.room, at)?.ok_or_else(|| self.lost(at))?;
             match row.parent {
@@ -59,6 +63,7 @@ impl States {
                     at = parent;
                 }
                 None => {
+                    bytes = row.changes.len() * ENTRY_BYTES;
                     break Held {
                         map: apply(StateMap::new(), &row.changes),
                         since_checkpoint: 0,
@@ -67,12 +72,13 @@ impl States {
             }
         };
         for row in deltas.iter().rev() {
+            bytes += row.changes.len() * CHANGE_BYTES;
             base = Held {
                 map: apply(base.map, &row.changes),
                 since_checkpoint: row.since_checkpoint,
             };
         }
-        self.held.insert(num, base.clone());
+        self.held.put(num.0, base.clone(), bytes);
         Ok(base)
     }
 
@@ -128,6 +134,10 @@ impl States {
     ) -> StateNum {
         let num = self.next;
         self.next = StateNum(num.0 + 1);
+        let bytes = match parent {
+            Some(_) => changes.len() * CHANGE_BYTES,
+            None => changes.len() * ENTRY_BYTES,
+        };
         let size = u32::try_from(map.len()).unwrap_or(u32::MAX);
         writes.push(Write::State {
             room: self.room,
@@ -139,24 +149,18 @@ impl States {
                 since_checkpoint,
             },
         });
-        self.held.insert(
-            num,
-            Held {
-                map,
-                since_checkpoint,
-            },
-        );
+        let held = Held {
+            map,
+            since_checkpoint,
+        };
+        self.held.put(num.0, held, bytes);
         num
     }
 
-    /// Drops the oldest states beyond the limit; only after a commit, as what is not stored cannot be read again.
+    /// Gives memory back; only after a commit. `keep` stays: the current state shares its memory.
     pub(super) fn trim(&mut self, keep: StateNum) {
-        while self.held.len() > STATES_IN_MEMORY {
-            let Some(&oldest) = self.held.keys().find(|&&num| num != keep) else {
-                return;
-            };
-            self.held.remove(&oldest);
-        }
+        self.held.trim();
+        self.held.get(keep.0);
     }
 }
 

@@ -1,9 +1,12 @@
 //! The one writer of a room: it runs jobs one after another and commits what they wrote before it answers.
 
-use super::{open::OpenRoom, registry::Busy};
+use super::{
+    open::{Home, OpenRoom},
+    registry::Busy,
+};
 use crate::inner::AfterCommit;
-use roomlet_store::{Commit, Store};
-use roomlet_wire::{Code, Error, EventNum, Result, RoomId, ServerName};
+use roomlet_store::Commit;
+use roomlet_wire::{Code, Error, EventNum, Result, RoomId};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
@@ -80,9 +83,10 @@ pub(super) async fn run(
     mut room: OpenRoom,
     mut jobs: mpsc::UnboundedReceiver<Box<dyn Job>>,
     mut closing: watch::Receiver<()>,
+    home: Home,
     after_commit: Arc<dyn AfterCommit>,
 ) {
-    let (store, me, id) = (room.store.clone(), room.me.clone(), room.id().clone());
+    let id = room.id().clone();
     loop {
         let job = tokio::select! {
             biased;
@@ -102,7 +106,7 @@ pub(super) async fn run(
             Ok(())
         } else {
             let notices = after_commit.notices(&commit);
-            let committed = store.commit(commit).await.map(|_| ());
+            let committed = home.store.commit(commit).await.map(|_| ());
             if committed.is_ok() {
                 after_commit.committed(notices);
             }
@@ -110,7 +114,7 @@ pub(super) async fn run(
         };
         let lost = committed.is_err() || broken;
         if lost {
-            match reload(&store, &me, &id) {
+            match reload(&home, &id) {
                 Ok(fresh) => room = fresh,
                 // The handle is dead from here on; the registry opens the room anew.
                 Err(_) => {
@@ -152,9 +156,9 @@ fn run_batch(
     (batch, false)
 }
 
-fn reload(store: &Arc<dyn Store>, me: &ServerName, id: &RoomId) -> Result<OpenRoom> {
-    match store.room(id)? {
-        Some(record) => OpenRoom::load(store.clone(), me.clone(), record),
+fn reload(home: &Home, id: &RoomId) -> Result<OpenRoom> {
+    match home.store.room(id)? {
+        Some(record) => OpenRoom::load(home, record),
         None => Err(Error::new(Code::UnknownRoom, format!("room {id} was not stored"))),
     }
 }

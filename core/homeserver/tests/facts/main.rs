@@ -1,6 +1,7 @@
 //! What a homeserver does for its users and towards other servers, a fact a test.
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
+mod archives;
 mod common;
 mod delivery;
 mod gaps;
@@ -14,4 +15,5 @@ mod rooms;
 mod timeline;
 mod transactions;
 mod updates;
+mod versions;
 mod visibility;

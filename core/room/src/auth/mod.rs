@@ -18,7 +18,7 @@ pub use state::{AuthState, load};
 use crate::node::{JoinRule, Membership, Node, Role};
 use alloc::{sync::Arc, vec::Vec};
 use roomlet_wire::{SlotNum, pdu::Event};
-pub(crate) use state::role_of;
+pub(crate) use state::{Read, load_read, read, role_of};
 
 /// Whether the rules that depend on a state allow an event in `state`: all but AUTH-3, for which there is
 /// [`check_auth_events`].

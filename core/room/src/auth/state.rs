@@ -6,7 +6,7 @@ use crate::{
     state::StateMap,
 };
 use alloc::sync::Arc;
-use roomlet_wire::Result;
+use roomlet_wire::{EventNum, Result};
 
 /// A state as the rules read it for one event: who has which role in its judgement. Meaningful for that event only.
 #[derive(Clone, Debug, Default)]
@@ -42,6 +42,37 @@ impl AuthState {
     }
 }
 
+/// What the rules read of a state for one event, by number: two states with the same get the same verdict.
+pub(crate) type Read = [Option<EventNum>; Role::COUNT];
+
+impl AuthState {
+    /// See [`Read`].
+    pub(crate) fn read(&self) -> Read {
+        self.0.each_ref().map(|node| node.as_ref().map(|node| node.num))
+    }
+}
+
+/// What the rules read of `state` for `node`, by number.
+pub(crate) fn read(node: &Node, state: &StateMap, slots: &Slots) -> Read {
+    let mut found = Read::default();
+    for (role, slot) in node.reads(slots) {
+        found[role as usize] = slot.and_then(|slot| state.get(slot));
+    }
+    found
+}
+
+/// The events of what was read.
+///
+/// # Errors
+/// Those of `source`.
+pub(crate) fn load_read(read: &Read, source: &dyn Source) -> Result<AuthState> {
+    let mut found = AuthState::empty();
+    for (place, num) in found.0.iter_mut().zip(read) {
+        *place = num.map(|num| source.node(num)).transpose()?;
+    }
+    Ok(found)
+}
+
 /// The role that a state event has for `node`.
 pub(crate) fn role_of(node: &Node, event: &Node) -> Option<Role> {
     let key = event.pdu.state_key.as_deref()?;
@@ -58,11 +89,5 @@ pub(crate) fn role_of(node: &Node, event: &Node) -> Option<Role> {
 /// # Errors
 /// Those of `source`.
 pub fn load(node: &Node, state: &StateMap, source: &dyn Source, slots: &Slots) -> Result<AuthState> {
-    let mut found = AuthState::empty();
-    for (role, slot) in node.reads(slots) {
-        if let Some(num) = slot.and_then(|slot| state.get(slot)) {
-            found.set(role, source.node(num)?);
-        }
-    }
-    Ok(found)
+    load_read(&read(node, state, slots), source)
 }

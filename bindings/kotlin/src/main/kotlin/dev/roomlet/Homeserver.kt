@@ -2,6 +2,7 @@ package dev.roomlet
 
 import dev.roomlet.ffi.Config
 import dev.roomlet.ffi.CreateRoom
+import java.nio.file.Path
 import kotlinx.coroutines.flow.Flow
 import kotlinx.coroutines.flow.flow
 import kotlinx.coroutines.runBlocking
@@ -62,9 +63,32 @@ public class Homeserver private constructor(private val native: Native) : AutoCl
         type: String? = null,
         invite: List<String> = emptyList(),
         isDirect: Boolean = false,
+        additionalCreators: List<String> = emptyList(),
     ): String = translated {
-        native.createRoom(userId, CreateRoom(preset, version, name, topic, type, invite, isDirect))
+        val options = CreateRoom(preset, version, name, topic, type, invite, isDirect, additionalCreators)
+        native.createRoom(userId, options)
     }
+
+    /**
+     * Replaces a room by a new one of [version], higher or lower, and gives the new room's id. The new room takes over
+     * what the old one says of itself, and no members; the old one gets a tombstone that points to it. Throws
+     * [Code.DENIED], [Code.UNKNOWN_ROOM_VERSION]; [Code.BAD_PARAM] for [additionalCreators] in a version before 12.
+     */
+    public suspend fun upgradeRoom(
+        userId: String,
+        roomId: String,
+        version: String,
+        additionalCreators: List<String> = emptyList(),
+    ): String = translated { native.upgradeRoom(userId, roomId, version, additionalCreators) }
+
+    /**
+     * Takes a whole room from the file [archive]: its events in federation form, one a line, the create event first and
+     * others after those that they cite. All rules hold; where it is [trusted] the signatures alone are taken as right.
+     * An import that ended early can be repeated. Throws [Code.BAD_PARAM] for a file that cannot be read or is no
+     * archive.
+     */
+    public suspend fun importRoom(archive: Path, trusted: Boolean = false): ImportReport =
+        translated { native.importRoom(archive.toString(), trusted) }
 
     /**
      * Invites [target] and gives the id of the event. Throws [Code.NOT_JOINED], [Code.DENIED]; [Code.UNREACHABLE] or

@@ -15,6 +15,9 @@ public typealias Limits = dev.roomlet.ffi.Limits
 /** Who can join a new room, and who may do what in it. */
 public typealias Preset = dev.roomlet.ffi.Preset
 
+/** What became of the events of an archive. */
+public typealias ImportReport = dev.roomlet.ffi.ImportReport
+
 /** An event as users see it. */
 public typealias RoomEvent = dev.roomlet.ffi.RoomEvent
 

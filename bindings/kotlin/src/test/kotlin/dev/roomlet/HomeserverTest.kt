@@ -23,6 +23,14 @@ import kotlinx.coroutines.launch
 import kotlinx.coroutines.withTimeout
 import org.junit.jupiter.api.io.TempDir
 
+/** The create event of a room of another server: an archive of one line. */
+private const val CREATE =
+    """{"auth_events":[],"content":{"room_version":"11"},"depth":1,"hashes":{"sha256":"r3d7JIL3rv""" +
+    """Xf4MArzCmxgUyRG6fn8lDzgMMXmyIW2k8"},"origin_server_ts":1700000000000,"prev_events":[],"roo""" +
+    """m_id":"!q6xDk2CZexjajHiZlF:a.test","sender":"@alice:a.test","signatures":{"a.test":{"ed255""" +
+    """19:r017019":"m7ApWbszPJxLg78n2aYNpZ71xSoidk/at1mFAi7kADPhBbjC+HZpogln155XLX2eZ/Avh2HbLtSGy""" +
+    """qzxkUJIDg"}},"state_key":"","type":"m.room.create"}"""
+
 /** One server: its updates, its errors, its end. */
 class HomeserverTest {
     @Test
@@ -57,6 +65,33 @@ class HomeserverTest {
             } while (from != null)
             val forward = server.timeline(alice, room, direction = Direction.FORWARD, limit = 100)
             assertEquals(forward.events, back.reversed())
+        }
+    }
+
+    @Test
+    fun `upgrade points from the old room to the new one`() = story {
+        Wire().with("one.example") { server ->
+            val alice = server.createAccount("alice")
+            val bob = server.createAccount("bob")
+            val room = server.createRoom(alice)
+            val replaced = server.upgradeRoom(alice, room, "12", additionalCreators = listOf(bob))
+            val tombstone = server.stateEvent(alice, room, "m.room.tombstone")
+            assertEquals(replaced, memberText(tombstone!!.content, "replacement_room"))
+            val create = server.stateEvent(alice, replaced, "m.room.create")
+            assertContains(create!!.content, """"additional_creators":["$bob"]""")
+        }
+    }
+
+    @Test
+    fun `archive becomes a room`(@TempDir folder: Path) = story {
+        val archive = folder.resolve("room.jsonl")
+        archive.writeText(CREATE)
+        Wire().with("one.example") { server ->
+            val imported = server.importRoom(archive, trusted = true)
+            val room = "!q6xDk2CZexjajHiZlF:a.test"
+            assertEquals(ImportReport(room, 1u, 0u, 0u, 0u, 0u, null), imported)
+            assertEquals(1u, server.importRoom(archive, trusted = true).known)
+            assertEquals(Code.BAD_PARAM, codeOf { server.importRoom(folder.resolve("none")) })
         }
     }
 

@@ -1,0 +1,268 @@
+//! Taking a whole room from an archive: a file of PDUs, as another server or an earlier store gave them.
+
+use crate::{
+    inner::Inner,
+    room::{Arrival, OpenRoom, Outcome, RoomHandle},
+};
+use roomlet_wire::{Code, Error, Parsed, Pdu, Result, RoomId, RoomVersion, Verified, json, limits};
+use std::{
+    fs::File,
+    io::{BufRead, BufReader, Read},
+    path::Path,
+};
+
+/// Events that are taken with one commit.
+const BATCH: usize = 512;
+/// Events that wait for others which come later in the file; beyond that they are left out.
+const WAITING: usize = 10_000;
+
+/// What of an archive's events is checked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Trust {
+    /// All of it, as if a server had sent them now.
+    Nothing,
+    /// Signatures are taken as right: an archive that this host wrote itself. All other rules hold.
+    Signatures,
+}
+
+/// What became of an archive.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Imported {
+    /// The room.
+    pub room: RoomId,
+    /// Events that are part of the room now.
+    pub accepted: u64,
+    /// Events that are part of it and that users do not see (EV-21 step 6).
+    pub soft_failed: u64,
+    /// Events that are held as refused (EV-23).
+    pub rejected: u64,
+    /// Events that the room had before.
+    pub known: u64,
+    /// Events that were left out: their form, hash or signatures are wrong, they are of another room, or what they
+    /// cite is not in the file.
+    pub left_out: u64,
+    /// Of the first that was left out or rejected, what and why.
+    pub first_fault: Option<String>,
+}
+
+/// Events in the order of the file, line by line.
+struct Archive {
+    lines: BufReader<File>,
+    name: String,
+    line: u64,
+}
+
+impl Archive {
+    fn open(path: &Path) -> Result<Self> {
+        let name = path.display().to_string();
+        let file = File::open(path)
+            .map_err(|error| Error::new(Code::BadParam, format!("archive {name}: {error}")))?;
+        Ok(Self {
+            lines: BufReader::with_capacity(1 << 16, file),
+            name,
+            line: 0,
+        })
+    }
+
+    /// The next line that is not empty; `None` at the end.
+    fn next(&mut self) -> Result<Option<Vec<u8>>> {
+        // Somewhat more than an event may have, so that one that is too large is told apart from what is no archive.
+        const LONGEST: u64 = 4 * limits::PDU_BYTES as u64;
+        loop {
+            let mut line = Vec::new();
+            self.line += 1;
+            let read = self.lines.by_ref().take(LONGEST).read_until(b'\n', &mut line);
+            match read {
+                Err(error) => return Err(self.fault(&error.to_string())),
+                Ok(0) => return Ok(None),
+                Ok(read) if read as u64 == LONGEST => return Err(self.fault("is longer than any event")),
+                Ok(_) if line.trim_ascii().is_empty() => {}
+                Ok(_) => return Ok(Some(line)),
+            }
+        }
+    }
+
+    fn fault(&self, what: &str) -> Error {
+        Error::new(
+            Code::BadParam,
+            format!("archive {}: line {}: {what}", self.name, self.line),
+        )
+    }
+}
+
+/// An import under way.
+struct Import {
+    archive: Archive,
+    version: &'static RoomVersion,
+    trust: Trust,
+    /// Events whose parents are not here yet.
+    waiting: Vec<Pdu<Verified>>,
+    report: Imported,
+}
+
+impl Inner {
+    /// See [`Homeserver::import_room`](crate::Homeserver::import_room).
+    pub(crate) async fn import_room(&self, path: &Path, trust: Trust) -> Result<Imported> {
+        self.check_open()?;
+        let mut archive = Archive::open(path)?;
+        let first = archive
+            .next()?
+            .ok_or_else(|| archive.fault("there is no event"))?;
+        let version =
+            version_of(&first).map_err(|error| error.context(format!("archive {}: line 1", archive.name)))?;
+        let create = Pdu::parse(&first, version)
+            .map_err(|error| error.context(format!("archive {}: line 1", archive.name)))?;
+        let room = create.room_id.clone();
+        let handle = self.rooms.get_or_create(&room, version)?;
+        let mut import = Import {
+            archive,
+            version,
+            trust,
+            waiting: Vec::new(),
+            report: Imported {
+                room,
+                accepted: 0,
+                soft_failed: 0,
+                rejected: 0,
+                known: 0,
+                left_out: 0,
+                first_fault: None,
+            },
+        };
+        let mut parsed = vec![create];
+        import.read(&mut parsed)?;
+        let mut batch = self.check(&mut import, parsed).await;
+        while !batch.is_empty() {
+            // The room takes one batch while the next is read and its signatures are checked.
+            let taking = take(&handle, batch);
+            let reading = async {
+                let mut parsed = Vec::new();
+                import.read(&mut parsed)?;
+                Ok::<_, Error>(self.check(&mut import, parsed).await)
+            };
+            let (taken, next) = tokio::join!(taking, reading);
+            import.count(taken?);
+            batch = next?;
+        }
+        import.take_waiting(&handle).await?;
+        Ok(import.report)
+    }
+
+    /// Checks the signatures of a batch, unless they are trusted.
+    async fn check(&self, import: &mut Import, parsed: Vec<Pdu<Parsed>>) -> Vec<Pdu<Verified>> {
+        if import.trust == Trust::Signatures {
+            return parsed.into_iter().map(Pdu::trust_signatures).collect();
+        }
+        let mut verified = Vec::with_capacity(parsed.len());
+        for checked in self.verify(parsed).await {
+            match checked {
+                Ok(pdu) => verified.push(pdu),
+                Err(error) => import.leave_out(error.about().to_owned()),
+            }
+        }
+        verified
+    }
+}
+
+impl Import {
+    /// Reads events up to a batch's number.
+    fn read(&mut self, parsed: &mut Vec<Pdu<Parsed>>) -> Result<()> {
+        while parsed.len() < BATCH {
+            let Some(line) = self.archive.next()? else { break };
+            match Pdu::parse(&line, self.version) {
+                Ok(pdu) => parsed.push(pdu),
+                Err(error) => self.leave_out(self.archive.fault(error.about()).about().to_owned()),
+            }
+        }
+        Ok(())
+    }
+
+    fn leave_out(&mut self, fault: String) {
+        self.report.left_out += 1;
+        self.report.first_fault.get_or_insert(fault);
+    }
+
+    fn count(&mut self, outcomes: Vec<(Pdu<Verified>, Outcome)>) {
+        for (pdu, outcome) in outcomes {
+            match outcome {
+                Outcome::Accepted => self.report.accepted += 1,
+                Outcome::Known => self.report.known += 1,
+                Outcome::SoftFailed(_) => self.report.soft_failed += 1,
+                Outcome::Rejected(denied) => {
+                    self.report.rejected += 1;
+                    let fault = format!("event {}: {denied}", pdu.id);
+                    self.report.first_fault.get_or_insert(fault);
+                }
+                Outcome::Dropped(about) => self.leave_out(about),
+                Outcome::Missing(_) if self.waiting.len() < WAITING => self.waiting.push(pdu),
+                Outcome::Missing(missing) => self.leave_out(missing_text(&pdu, &missing)),
+            }
+        }
+    }
+
+    /// Takes what came before its parents, as often as that helps.
+    async fn take_waiting(&mut self, handle: &RoomHandle) -> Result<()> {
+        loop {
+            let waiting = std::mem::take(&mut self.waiting);
+            let count = waiting.len();
+            let mut rest = waiting.into_iter().peekable();
+            while rest.peek().is_some() {
+                let batch = rest.by_ref().take(BATCH).collect();
+                let taken = take(handle, batch).await?;
+                self.count(taken);
+            }
+            if self.waiting.len() == count {
+                break;
+            }
+        }
+        for pdu in std::mem::take(&mut self.waiting) {
+            self.leave_out(format!("event {}: what it cites is not in the archive", pdu.id));
+        }
+        Ok(())
+    }
+}
+
+fn missing_text(pdu: &Pdu<Verified>, missing: &crate::room::Missing) -> String {
+    let cited = missing.prev.iter().chain(&missing.auth).next();
+    let cited = cited.map_or("", |id| id.as_str());
+    format!(
+        "event {} cites {cited}, which comes too late in the archive",
+        pdu.id
+    )
+}
+
+/// Takes a batch in one commit. Users hear of an archive by their memberships alone.
+async fn take(handle: &RoomHandle, batch: Vec<Pdu<Verified>>) -> Result<Vec<(Pdu<Verified>, Outcome)>> {
+    handle
+        .run(move |room: &mut OpenRoom| {
+            let mut outcomes = Vec::with_capacity(batch.len());
+            for pdu in batch {
+                let outcome = room.ingest(&pdu, Arrival::LIVE)?;
+                outcomes.push((pdu, outcome));
+            }
+            room.tell_of_memberships_only();
+            Ok(outcomes)
+        })
+        .await
+}
+
+/// The version of the room whose create event this is.
+fn version_of(create: &[u8]) -> Result<&'static RoomVersion> {
+    let event = json::parse_object(create)?;
+    let is_create = event.get("type").and_then(|kind| kind.as_str()) == Some("m.room.create");
+    let content = event.get("content").and_then(|content| content.as_object());
+    let Some(content) = content.filter(|_| is_create) else {
+        return Err(Error::new(
+            Code::BadEvent,
+            "the first event of an archive is its room's m.room.create",
+        ));
+    };
+    let version = content.get("room_version").and_then(|version| version.as_str());
+    let version = version.unwrap_or("1");
+    RoomVersion::get(version).ok_or_else(|| {
+        Error::new(
+            Code::UnknownRoomVersion,
+            format!("room version {version:?} is not known here"),
+        )
+    })
+}

@@ -1,0 +1,227 @@
+//! Rooms taken from archives.
+
+use crate::common::{say, two};
+use roomlet_homeserver::{Code, EventId, Imported, RoomId, Trust};
+use roomlet_store::Store as _;
+use roomlet_wire::EventNum;
+use roomlet_world::{Server, World};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+/// A file that goes away with this value.
+struct Archive(PathBuf);
+
+impl Archive {
+    fn new(lines: &[String]) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("roomlet-archive-{}-{number}.jsonl", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        fs::write(&path, lines.join("\n")).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for Archive {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// All events of a room as its server holds them, in the order of arrival.
+fn events(server: &Server, room: &RoomId) -> Vec<String> {
+    let record = server.record(room);
+    let row = |num| {
+        server
+            .store
+            .event_by_num(record.num, EventNum(num))
+            .unwrap()
+            .unwrap()
+    };
+    (0..record.next_event.0).map(|num| row(num).json.into()).collect()
+}
+
+/// The current state, by type and state key, and the forward extremities.
+fn present(server: &Server, room: &RoomId) -> (BTreeMap<(String, String), EventId>, Vec<EventId>) {
+    let record = server.record(room);
+    let id = |num| server.store.event_by_num(record.num, num).unwrap().unwrap().id;
+    let slots = server.store.slots(record.num).unwrap();
+    let (mut deltas, mut at) = (Vec::new(), Some(record.current_state));
+    while let Some(num) = at {
+        let row = server.store.state(record.num, num).unwrap().unwrap();
+        at = row.parent;
+        deltas.push(row.changes);
+    }
+    let mut state = BTreeMap::new();
+    for (slot, event) in deltas.into_iter().rev().flatten() {
+        let (_, kind, key) = slots.iter().find(|(num, ..)| *num == slot).unwrap();
+        let place = (kind.clone(), key.clone());
+        match event {
+            Some(event) => state.insert(place, id(event)),
+            None => state.remove(&place),
+        };
+    }
+    let mut forward: Vec<EventId> = record.forward.iter().map(|num| id(*num)).collect();
+    forward.sort_unstable();
+    (state, forward)
+}
+
+fn all_accepted(room: &RoomId, accepted: usize) -> Imported {
+    Imported {
+        room: room.clone(),
+        accepted: accepted as u64,
+        soft_failed: 0,
+        rejected: 0,
+        known: 0,
+        left_out: 0,
+        first_fault: None,
+    }
+}
+
+/// A room with a past: two servers that were apart, each with its own topic, and a redaction.
+async fn room_of(version: &str) -> (World, Server, RoomId) {
+    let test = two(version).await;
+    let oops = say(&test.a.hs, &test.alice, &test.room, "oops").await;
+    test.world.quiet().await;
+    test.world.network.cut(&test.a.name, &test.b.name);
+    for (server, user) in [(&test.a, &test.alice), (&test.b, &test.bob)] {
+        say(&server.hs, user, &test.room, "alone").await;
+    }
+    let topic = r#"{"topic":"apart"}"#;
+    test.a
+        .hs
+        .set_state(&test.alice, &test.room, "m.room.topic", "", topic, None)
+        .await
+        .unwrap();
+    test.world.network.heal();
+    test.a.hs.wake();
+    test.b.hs.wake();
+    test.world.quiet().await;
+    let oops = EventId::parse(&oops).unwrap();
+    test.a
+        .hs
+        .redact(&test.alice, &test.room, &oops, None, None)
+        .await
+        .unwrap();
+    say(&test.a.hs, &test.alice, &test.room, "together").await;
+    test.world.quiet().await;
+    // Bob's server goes on as one of the network: it has keys to ask for.
+    std::mem::forget(test.b);
+    (test.world, test.a, test.room)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_room_from_an_archive_is_as_its_server_has_it() {
+    for version in ["1", "3", "10", "12", "I.1"] {
+        let (world, a, room) = room_of(version).await;
+        let lines = events(&a, &room);
+        let archive = Archive::new(&lines);
+        for (name, trust) in [("c.test", Trust::Nothing), ("d.test", Trust::Signatures)] {
+            let c = world.server(name).await;
+            let imported = c.hs.import_room(&archive.0, trust).await.unwrap();
+            assert_eq!(imported, all_accepted(&room, lines.len()), "{version}");
+            assert_eq!(present(&c, &room), present(&a, &room), "{version}");
+            assert_eq!(c.updates().await, [], "{version}");
+            let again = c.hs.import_room(&archive.0, trust).await.unwrap();
+            assert_eq!(
+                (again.known, again.accepted),
+                (lines.len() as u64, 0),
+                "{version}"
+            );
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_of_an_archive_may_come_before_those_that_they_cite() {
+    let (world, a, room) = room_of("10").await;
+    let mut lines = events(&a, &room);
+    let count = lines.len();
+    lines[1..].reverse();
+    let c = world.server("c.test").await;
+    let archive = Archive::new(&lines);
+    let imported = c.hs.import_room(&archive.0, Trust::Nothing).await.unwrap();
+    assert_eq!(imported, all_accepted(&room, count));
+    assert_eq!(present(&c, &room), present(&a, &room));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_wrong_in_an_archive_is_counted_and_left_out() {
+    let (world, a, room) = room_of("10").await;
+    let mut lines = events(&a, &room);
+    let count = lines.len() as u64;
+    lines.insert(3, "{".into());
+    // The last event with another signature, and again as it is.
+    let forged = lines.last().unwrap().replace("ed25519:", "ed25519:x");
+    lines.insert(lines.len() - 1, forged);
+    lines.push(String::new());
+    let c = world.server("c.test").await;
+    let archive = Archive::new(&lines);
+    let imported = c.hs.import_room(&archive.0, Trust::Nothing).await.unwrap();
+    assert_eq!((imported.accepted, imported.left_out), (count, 2));
+    let fault = imported.first_fault.unwrap();
+    assert!(fault.contains("line 4: "), "{fault}");
+    // Without its second event, which all others cite, nothing but the first can be taken.
+    let d = world.server("d.test").await;
+    lines.remove(1);
+    let archive = Archive::new(&lines);
+    let imported = d.hs.import_room(&archive.0, Trust::Signatures).await.unwrap();
+    assert_eq!((imported.accepted, imported.left_out), (1, count));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_no_archive_is_refused() {
+    let world = World::new();
+    let a = world.server("a.test").await;
+    let message = r#"{"type":"m.room.message","content":{}}"#;
+    let unknown = r#"{"type":"m.room.create","content":{"room_version":"99"}}"#;
+    for (lines, code, about) in [
+        (vec![], Code::BadParam, "there is no event"),
+        (vec!["{".into()], Code::BadJson, "line 1: "),
+        (
+            vec![message.into()],
+            Code::BadEvent,
+            "the first event of an archive is its room's m.room.create",
+        ),
+        (
+            vec![unknown.into()],
+            Code::UnknownRoomVersion,
+            "room version \"99\" is not known here",
+        ),
+        (
+            vec!["x".repeat(300_000)],
+            Code::BadParam,
+            "is longer than any event",
+        ),
+    ] {
+        let archive = Archive::new(&lines);
+        let error = a.hs.import_room(&archive.0, Trust::Nothing).await.unwrap_err();
+        assert_eq!(error.code(), code, "{error:?}");
+        assert!(error.about().contains(about), "{error:?}");
+    }
+    let error =
+        a.hs.import_room(Path::new("/no/such/file"), Trust::Nothing)
+            .await
+            .unwrap_err();
+    assert_eq!(error.code(), Code::BadParam);
+    assert!(error.about().starts_with("archive /no/such/file: "), "{error:?}");
+    assert_eq!(a.store.rooms().unwrap(), []);
+}
+
+/// The archive that the other languages' tests import.
+#[tokio::test(start_paused = true)]
+async fn the_archive_of_the_bindings_is_whole() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/vectors/archive.jsonl");
+    if std::env::var_os("ROOMLET_BLESS").is_some() {
+        let (_world, a, room) = room_of("11").await;
+        fs::write(&path, events(&a, &room).join("\n") + "\n").unwrap();
+    }
+    let world = World::new();
+    let c = world.server("c.test").await;
+    let imported = c.hs.import_room(&path, Trust::Signatures).await.unwrap();
+    assert_eq!(imported, all_accepted(&imported.room, 13));
+}
