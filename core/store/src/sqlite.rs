@@ -8,6 +8,7 @@ mod commit;
 mod fault;
 mod lock;
 mod migrate;
+mod packed;
 mod read;
 mod row;
 mod schema;

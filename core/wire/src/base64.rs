@@ -36,13 +36,23 @@ pub fn decode(text: &str) -> Option<Vec<u8>> {
 /// As [`decode`], for exactly `N` bytes.
 #[must_use]
 pub fn decode_array<const N: usize>(text: &str) -> Option<[u8; N]> {
+    decode_array_with(&STANDARD, text)
+}
+
+/// As [`decode_array`], of the URL-safe alphabet.
+#[must_use]
+pub fn decode_url_safe_array<const N: usize>(text: &str) -> Option<[u8; N]> {
+    decode_array_with(&URL_SAFE, text)
+}
+
+fn decode_array_with<const N: usize>(engine: &GeneralPurpose, text: &str) -> Option<[u8; N]> {
     // The decoder wants room for the padding's share, too.
     const ROOM: usize = 96;
     if N > ROOM - 3 || text.len() > 4 * N.div_ceil(3) {
         return None;
     }
     let mut room = [0; ROOM];
-    let length = STANDARD.decode_slice(text, &mut room).ok()?;
+    let length = engine.decode_slice(text, &mut room).ok()?;
     room[..length].try_into().ok()
 }
 

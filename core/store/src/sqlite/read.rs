@@ -117,7 +117,8 @@ impl Store for SqliteStore {
     }
 
     fn event(&self, room: RoomNum, id: &EventId) -> Result<Option<EventRow>> {
-        let sql = select_event!("WHERE id = ?1 AND key BETWEEN ?2 AND ?3");
+        let sql =
+            select_event!("WHERE substr(id, 1, 8) = substr(?1, 1, 8) AND id = ?1 AND key BETWEEN ?2 AND ?3");
         let params = params![Id(id), key(room, 0), key(room, u32::MAX)];
         self.read("event", |db| one(db, sql, params, row::event))
     }
@@ -132,7 +133,7 @@ impl Store for SqliteStore {
             let (room, num) = codec::from_key(get(row, 0)?);
             Ok((room, EventNum(num)))
         };
-        let sql = "SELECT key FROM event WHERE id = ?1 ORDER BY key";
+        let sql = "SELECT key FROM event WHERE substr(id, 1, 8) = substr(?1, 1, 8) AND id = ?1 ORDER BY key";
         self.read("find_event", |db| all(db, sql, [Id(id)], read))
     }
 

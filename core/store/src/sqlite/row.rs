@@ -2,7 +2,7 @@
 
 use super::codec;
 use super::commit::tag;
-use super::fault::Fault;
+use super::{fault::Fault, packed};
 use crate::model::*;
 use roomlet_wire::version::TABLE;
 use roomlet_wire::{Error, EventId, EventNum, RoomNum, RoomVersion, SlotNum, StateNum};
@@ -115,7 +115,7 @@ pub(super) fn state(row: &Row<'_>, num: StateNum) -> Result<StateRow, Fault> {
 macro_rules! select_event {
     ($rest:literal) => {
         concat!(
-            "SELECT key, id, depth, flags, state_before, state_after, redacted_by, json FROM event ",
+            "SELECT key, id, depth, flags, state_before, state_after, redacted_by, json, packed FROM event ",
             $rest
         )
     };
@@ -132,8 +132,19 @@ pub(super) fn event(row: &Row<'_>) -> Result<EventRow, Fault> {
         state_before: get::<Option<u32>>(row, 4)?.map(StateNum),
         state_after: get::<Option<u32>>(row, 5)?.map(StateNum),
         redacted_by: optional_event_id(row, 6)?,
-        json: get::<String>(row, 7)?.into(),
+        json: event_json(row)?.into(),
     })
+}
+
+/// `json, packed`, the columns 7 and 8 of an event
+fn event_json(row: &Row<'_>) -> Result<String, Fault> {
+    let packed = row.get_ref(8)?.as_blob_or_null();
+    match packed.map_err(|error| Fault::Damaged(error.to_string()))? {
+        Some(packed) => {
+            packed::unpack(packed).ok_or_else(|| Fault::Damaged("bytes that are no packed event".to_owned()))
+        }
+        None => get(row, 7),
+    }
 }
 
 /// `user, membership, event`

@@ -4,7 +4,7 @@
 pub(super) const APPLICATION_ID: i64 = 0x726d_6c74;
 
 /// `STEPS[n]` leads from version `n` (`user_version`; 0 is an empty file) to `n + 1`. Released steps never change.
-pub(super) const STEPS: &[&str] = &[TABLES];
+pub(super) const STEPS: &[&str] = &[TABLES, PACKED_EVENTS];
 
 /// - `key` of a state or event is `room << 32 | num`, so that one integer is the primary key.
 /// - An event id (type `ANY`) is the 32 bytes of its hash as a blob, or text if it is no URL-safe hash.
@@ -162,4 +162,13 @@ CREATE TABLE counter (
     last_outbox INTEGER NOT NULL
 ) STRICT;
 INSERT INTO counter (id, last_update, last_outbox) VALUES (1, 0, 0);
+";
+
+/// - `packed` is the event's JSON in fewer bytes (see `packed`), and `json` is empty then; events written before have
+///   it in `json`.
+/// - `event_id` has the first eight bytes of ids alone: the rest is compared in the rows.
+const PACKED_EVENTS: &str = "
+ALTER TABLE event ADD COLUMN packed BLOB;
+DROP INDEX event_id;
+CREATE INDEX event_id ON event (substr(id, 1, 8));
 ";

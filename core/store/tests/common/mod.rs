@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "each test binary uses a part")]
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
+pub(crate) mod random;
+
 use roomlet_store::*;
 use roomlet_wire::{
     Code, EventId, EventNum, KeyId, Result, RoomId, RoomNum, RoomVersion, ServerName, SlotNum, StateNum,

@@ -3,7 +3,7 @@
 use super::run;
 use crate::model::*;
 use crate::sqlite::codec::{self, Id, key};
-use crate::sqlite::fault::Fault;
+use crate::sqlite::{fault::Fault, packed};
 use roomlet_wire::{EventId, EventNum, RoomNum, UserId};
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -42,6 +42,8 @@ pub(super) fn room(db: &Connection, record: &RoomRecord) -> Result<(), Fault> {
 
 /// Inserts or replaces an event.
 pub(super) fn event(db: &Connection, room: RoomNum, row: &EventRow) -> Result<(), Fault> {
+    let packed = packed::pack(&row.json);
+    let json = packed.as_ref().map_or(&*row.json, |_| "");
     let params = params![
         key(room, row.num.0),
         Id(&row.id),
@@ -50,13 +52,15 @@ pub(super) fn event(db: &Connection, room: RoomNum, row: &EventRow) -> Result<()
         row.state_before.map(|state| state.0),
         row.state_after.map(|state| state.0),
         row.redacted_by.as_ref().map(Id),
-        &*row.json,
+        json,
+        packed,
     ];
     let replace =
         "UPDATE event SET depth = ?3, flags = ?4, state_before = ?5, state_after = ?6, redacted_by = ?7,
-        json = ?8 WHERE key = ?1 AND id = ?2";
-    let insert = "INSERT INTO event (key, id, depth, flags, state_before, state_after, redacted_by, json)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (key) DO NOTHING";
+        json = ?8, packed = ?9 WHERE key = ?1 AND id = ?2";
+    let insert =
+        "INSERT INTO event (key, id, depth, flags, state_before, state_after, redacted_by, json, packed)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (key) DO NOTHING";
     let sql = match num_of(db, room, &row.id)? {
         None => insert,
         Some(num) if num == row.num => replace,
@@ -70,7 +74,7 @@ pub(super) fn event(db: &Connection, room: RoomNum, row: &EventRow) -> Result<()
 
 /// The number that an event has in a room.
 fn num_of(db: &Connection, room: RoomNum, id: &EventId) -> Result<Option<EventNum>, Fault> {
-    let sql = "SELECT key FROM event WHERE id = ?1 AND key BETWEEN ?2 AND ?3";
+    let sql = "SELECT key FROM event WHERE substr(id, 1, 8) = substr(?1, 1, 8) AND id = ?1 AND key BETWEEN ?2 AND ?3";
     let params = params![Id(id), key(room, 0), key(room, u32::MAX)];
     let key = db
         .prepare_cached(sql)?

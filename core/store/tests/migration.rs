@@ -1,0 +1,88 @@
+//! Files of earlier schemas.
+#![allow(clippy::unwrap_used, reason = "a test may")]
+
+mod common;
+
+use common::{random::dump, *};
+use roomlet_store::*;
+use roomlet_wire::{EventNum, RoomNum};
+use std::fs;
+
+/// What the release that had schema 1 wrote, and all that its reads said of it. Rooms 1 to 3 are of random writes; room
+/// 9 has the events of `tests/vectors/archive.jsonl`.
+const FILE: &[u8] = include_bytes!("data/v1.sqlite");
+const SAID: &str = include_str!("data/v1.txt");
+
+fn user_version(path: &std::path::Path) -> i64 {
+    let raw = rusqlite::Connection::open(path).unwrap();
+    raw.pragma_query_value(None, "user_version", |row| row.get(0))
+        .unwrap()
+}
+
+#[test]
+fn a_file_of_schema_1_says_what_it_said() {
+    let dir = TempDir::new();
+    fs::write(dir.db(), FILE).unwrap();
+    assert_eq!(user_version(&dir.db()), 1);
+    // Once to migrate it, and once as a file of the present schema.
+    for _ in 0..2 {
+        let store = open(&dir.db());
+        for (got, said) in dump(&store).lines().zip(SAID.lines()) {
+            assert_eq!(got, said);
+        }
+        let events = include_str!("../../../tests/vectors/archive.jsonl").lines();
+        for (num, json) in events.enumerate() {
+            let row = store
+                .event_by_num(RoomNum(9), EventNum(num as u32))
+                .unwrap()
+                .unwrap();
+            assert_eq!(&*row.json, json);
+            assert_eq!(store.event(RoomNum(9), &row.id).unwrap().unwrap(), row);
+        }
+        store.check().unwrap();
+    }
+    assert_eq!(user_version(&dir.db()), 2);
+}
+
+#[test]
+fn an_event_of_schema_1_is_written_anew_as_one_of_today() {
+    let dir = TempDir::new();
+    fs::write(dir.db(), FILE).unwrap();
+    let store = open(&dir.db());
+    let mut row = store.event_by_num(RoomNum(9), EventNum(4)).unwrap().unwrap();
+    row.flags.soft_failed = true;
+    let room = RoomNum(9);
+    commit(
+        &store,
+        [Write::Event {
+            room,
+            row: row.clone(),
+        }],
+    );
+    assert_eq!(store.event_by_num(room, EventNum(4)).unwrap().unwrap(), row);
+    drop(store);
+    let raw = rusqlite::Connection::open(dir.db()).unwrap();
+    let sql = "SELECT count(*) FROM event WHERE packed IS NOT NULL AND json = ''";
+    assert_eq!(raw.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap(), 1);
+}
+
+#[test]
+fn a_migration_that_fails_leaves_the_file_as_it_was() {
+    let dir = TempDir::new();
+    fs::write(dir.db(), FILE).unwrap();
+    // The second step wants to add a column that is there.
+    let raw = rusqlite::Connection::open(dir.db()).unwrap();
+    raw.execute_batch("ALTER TABLE event ADD COLUMN packed BLOB")
+        .unwrap();
+    drop(raw);
+    let error = SqliteStore::open(dir.db(), SqliteOptions::default()).unwrap_err();
+    assert!(
+        error.about().contains("duplicate column name: packed"),
+        "{error:?}"
+    );
+    assert_eq!(user_version(&dir.db()), 1);
+    let raw = rusqlite::Connection::open(dir.db()).unwrap();
+    let sql = "SELECT sql FROM sqlite_schema WHERE name = 'event_id'";
+    let index: String = raw.query_row(sql, [], |row| row.get(0)).unwrap();
+    assert_eq!(index, "CREATE INDEX event_id ON event (id)");
+}
