@@ -689,6 +689,30 @@ roomlet_code roomlet_room_import(struct roomlet_server *server,
                                  struct roomlet_error **err);
 
 /**
+ * Deletes what came before the event `from` in the room's timeline, and gives the disk space back; the result is how many
+ * events that was, in decimal. What the rest needs stays, and what is still to be delivered. Any thread.
+ * Errors: ROOMLET_UNKNOWN_EVENT if `from` is not in the timeline, ROOMLET_UNKNOWN_ROOM, ROOMLET_BAD_ID.
+ */
+roomlet_code roomlet_room_purge_history(struct roomlet_server *server,
+                                        struct roomlet_bytes room_id,
+                                        struct roomlet_bytes from,
+                                        roomlet_done done,
+                                        void *user_data,
+                                        struct roomlet_op **op_out,
+                                        struct roomlet_error **err);
+
+/**
+ * Deletes all there is of a room, pending invites too, and gives the disk space back; the result is empty. Any thread.
+ * Errors: ROOMLET_DENIED while a user of this server is in it, ROOMLET_UNKNOWN_ROOM, ROOMLET_BAD_ID.
+ */
+roomlet_code roomlet_room_forget(struct roomlet_server *server,
+                                 struct roomlet_bytes room_id,
+                                 roomlet_done done,
+                                 void *user_data,
+                                 struct roomlet_op **op_out,
+                                 struct roomlet_error **err);
+
+/**
  * Invites `target`, of any server; the result is the event id. `reason` may be empty. Any thread.
  * Errors: ROOMLET_NOT_JOINED, ROOMLET_DENIED (names the rule), ROOMLET_UNREACHABLE, ROOMLET_REMOTE if the target's
  * server refuses, ROOMLET_UNKNOWN_ROOM, ROOMLET_UNKNOWN_USER, ROOMLET_BAD_ID.
@@ -830,6 +854,33 @@ roomlet_code roomlet_room_redact(struct roomlet_server *server,
                                  void *user_data,
                                  struct roomlet_op **op_out,
                                  struct roomlet_error **err);
+
+/**
+ * Reads all that is stored, and reports what does not fit together; with `repair` not 0, what follows from other things
+ * is put right. The result is a JSON object: `rooms`, `events` and `states`, how many were looked at, and `faults`, a
+ * list of objects of `kind` (`file`, `room`, `event-form`, `event-id`, `slot`, `auth-event`, `event-state`,
+ * `state-parent`, `state-event`, `extremity`, `current-state`, `member`, `missing-event`, `delivery`), `about` and
+ * `repaired`. Commands on a room wait while it is looked at. Any thread.
+ * Errors: those of the store, where it cannot even be read.
+ */
+roomlet_code roomlet_store_check(struct roomlet_server *server,
+                                 int32_t repair,
+                                 roomlet_done done,
+                                 void *user_data,
+                                 struct roomlet_op **op_out,
+                                 struct roomlet_error **err);
+
+/**
+ * Writes a copy of the store, as it is at one moment, to the new file `path`; commands go on meanwhile. The copy can be
+ * opened as a store. The result is empty. Any thread.
+ * Errors: ROOMLET_BAD_PARAM if there is such a file, or if the store is in memory; ROOMLET_STORE, ROOMLET_STORE_FULL.
+ */
+roomlet_code roomlet_store_backup(struct roomlet_server *server,
+                                  struct roomlet_bytes path,
+                                  roomlet_done done,
+                                  void *user_data,
+                                  struct roomlet_op **op_out,
+                                  struct roomlet_error **err);
 
 /**
  * Reads a page of 1 to `limit` events that `user_id` may see; `limit` is 1 to 1,000. `from` is `next` of the page

@@ -2,9 +2,9 @@
 
 use roomlet_homeserver::{
     Code, CreateRoom, Error, Imported, Member, Page, Preset, Result, RoomEvent, RoomSummary, RoomUpdate,
-    StreamPos, Trust, UpdateEntry, UserId,
+    StoreReport, StreamPos, Trust, UpdateEntry, UserId,
 };
-use roomlet_wire::{Value, json};
+use roomlet_wire::{Map, Value, json};
 
 /// A JSON object being written, its members in the order of the calls.
 struct Object(String);
@@ -210,11 +210,36 @@ pub(crate) fn trust(trusted: bool) -> Trust {
     }
 }
 
+fn count(count: u64) -> Value {
+    Value::Int(i64::try_from(count).unwrap_or(i64::MAX))
+}
+
+fn object<const N: usize>(entries: [(&str, Value); N]) -> Map {
+    entries.map(|(key, value)| (key.to_owned(), value)).into()
+}
+
+/// What a check found, as a JSON object.
+pub(crate) fn report(report: &StoreReport) -> String {
+    let faults = report.faults.iter().map(|fault| {
+        let fault = object([
+            ("kind", fault.kind.into()),
+            ("about", fault.about.as_str().into()),
+            ("repaired", Value::Bool(fault.is_repaired)),
+        ]);
+        Value::Object(fault)
+    });
+    json::map_to_canonical(&object([
+        ("rooms", count(report.rooms)),
+        ("events", count(report.events)),
+        ("states", count(report.states)),
+        ("faults", Value::Array(faults.collect())),
+    ]))
+}
+
 /// What became of an archive, as a JSON object.
 pub(crate) fn imported(imported: &Imported) -> String {
-    let count = |count: u64| Value::Int(i64::try_from(count).unwrap_or(i64::MAX));
     let fault = imported.first_fault.as_deref().map_or(Value::Null, Value::from);
-    let entries = [
+    json::map_to_canonical(&object([
         ("room_id", imported.room.as_str().into()),
         ("accepted", count(imported.accepted)),
         ("soft_failed", count(imported.soft_failed)),
@@ -222,9 +247,7 @@ pub(crate) fn imported(imported: &Imported) -> String {
         ("known", count(imported.known)),
         ("left_out", count(imported.left_out)),
         ("first_fault", fault),
-    ];
-    let map = entries.map(|(key, value)| (key.to_owned(), value));
-    json::map_to_canonical(&map.into())
+    ]))
 }
 
 fn preset(name: &str) -> Result<Preset> {

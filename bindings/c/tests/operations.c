@@ -85,6 +85,25 @@ static void upgrade_room(void) {
     free(new_room);
 }
 
+/* Gives up the past, then the whole room; copies and checks the store. */
+static void maintain_store(void) {
+    const char *const path = "operations-copy.db";
+    char *id = RUN(roomlet_room_create, text(BOB), NONE), *from;
+    free(RUN(roomlet_room_set_state, text(BOB), text(id), text("m.room.topic"), NONE, text("{\"topic\":\"1\"}"), NONE));
+    free(RUN(roomlet_room_set_state, text(BOB), text(id), text("m.room.topic"), NONE, text("{\"topic\":\"2\"}"), NONE));
+    from = RUN(roomlet_room_set_state, text(BOB), text(id), text("m.room.topic"), NONE, text("{\"topic\":\"3\"}"), NONE);
+    is(RUN(roomlet_room_purge_history, text(id), text(from)), "1");
+    has(RUN(roomlet_store_check, 1), "\"faults\":[]");
+    free(RUN(roomlet_room_leave, text(BOB), text(id), NONE));
+    is(RUN(roomlet_room_forget, text(id)), "");
+    has(RUN(roomlet_rooms, text(BOB)), "[");
+    CHECK_OK(roomlet_store_backup(server, text(path), NULL, NULL, &started, &failed), failed);
+    CHECK(roomlet_op_wait(started, -1, NULL, &failed) == ROOMLET_BAD_PARAM);
+    roomlet_error_free(failed);
+    roomlet_op_free(started);
+    free(id), free(from);
+}
+
 int main(void) {
     char *id, *event, *page, *token;
     roomlet_updates *updates = NULL;
@@ -142,6 +161,7 @@ int main(void) {
 
     import_room();
     upgrade_room();
+    maintain_store();
 
     relay_close(server);
     free(id), free(event), free(token);

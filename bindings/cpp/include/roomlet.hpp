@@ -388,6 +388,13 @@ public:
         return run(roomlet_room_upgrade, b(user), b(room), b(version), users.data(), users.size());
     }
     Json import_room(Text archive, bool trusted = false) { return run(roomlet_room_import, b(archive), trusted); }
+    /// How many events were deleted, in decimal.
+    Pending<std::string> purge_history(Text room, Text from) {
+        return run(roomlet_room_purge_history, b(room), b(from));
+    }
+    Pending<std::string> forget_room(Text room) { return run(roomlet_room_forget, b(room)); }
+    Json check_store(bool repair = false) { return run(roomlet_store_check, repair); }
+    Pending<std::string> backup(Text path) const { return run(roomlet_store_backup, b(path)); }
     Id invite(Text user, Text room, Text target, Text reason = {}) {
         return run(roomlet_room_invite, b(user), b(room), b(target), b(reason));
     }

@@ -191,6 +191,16 @@ TEST_F(TwoServers, ModerateAndRead) {
         one_->import_room(archive, true).get(),
         R"({"accepted":1,"first_fault":null,"known":0,"left_out":0,"rejected":0,"room_id":"!q6xDk2CZexjajHiZlF:a.test","soft_failed":0})");
 
+    auto second = one_->set_state(alice, replaced, "m.room.topic", "", R"({"topic":"2"})").get();
+    EXPECT_NE(one_->purge_history(replaced, second).get(), "");
+    EXPECT_NE(one_->check_store(true).get().find(R"("faults":[])"), std::string::npos);
+    auto copy = dir_ + "/copy.db";
+    one_->backup(copy).get();
+    EXPECT_TRUE(std::filesystem::exists(copy));
+    one_->leave(alice, replaced).get();
+    one_->forget_room(replaced).get();
+    EXPECT_EQ(one_->rooms(alice).get().find(replaced), std::string::npos);
+
     one_->wake();
     one_->close();
     EXPECT_THROW(one_->accounts(), Error);

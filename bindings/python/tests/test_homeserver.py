@@ -206,6 +206,28 @@ async def test_archive_becomes_a_room() -> None:
         assert error.value.code == Code.BAD_PARAM
 
 
+async def test_store_is_purged_forgotten_checked_and_copied(tmp_path: Path) -> None:
+    async with Wire().open("one.test", path=tmp_path / "one.db") as server:
+        alice = await server.create_account("alice")
+        room = await server.create_room(alice)
+        sent = [await server.send_message(alice, room, str(number)) for number in range(5)]
+        assert await server.purge_history(room, sent[3]) == 3
+        page = await server.timeline(alice, room, limit=10)
+        assert [event.event_id for event in page.events] == [sent[4], sent[3]]
+        report = await server.check_store(repair=True)
+        assert (report.rooms, report.faults) == (1, [])
+        await server.backup(tmp_path / "copy.db")
+        with pytest.raises(RoomletError, match="the file is there already"):
+            await server.backup(tmp_path / "copy.db")
+        with pytest.raises(RoomletError, match=f"{alice} is in it"):
+            await server.forget_room(room)
+        await server.leave(alice, room)
+        await server.forget_room(room)
+        assert await server.rooms(alice) == []
+    async with Wire().open("one.test", path=tmp_path / "copy.db") as server:
+        assert [summary.room_id for summary in await server.rooms(alice)] == [room]
+
+
 async def test_updates_resume_after_a_position_and_are_forgotten() -> None:
     async with Wire().open("one.test") as server:
         alice = await server.create_account("alice")

@@ -5,6 +5,7 @@ use crate::{
     config::{Config, Limits, StoreKind},
     import::{Imported, Trust},
     inner::{Inner, Waker},
+    maintenance::StoreReport,
     policy::Policy,
     room::{Budget, Home, Rooms},
     types::*,
@@ -193,6 +194,39 @@ impl Homeserver {
     /// that are wrong are no error: [`Imported`] counts them.
     pub async fn import_room(&self, archive: &Path, trust: Trust) -> Result<Imported> {
         self.inner.import_room(archive, trust).await
+    }
+
+    /// Deletes what came before `from` in a room's timeline, and gives the disk space back; how many events that was.
+    /// What the rest needs stays: the events of its states and their auth chains, and what is still to be delivered. For
+    /// users the history ends there, unless another server still has it and gives it when they look.
+    ///
+    /// # Errors
+    /// `UnknownEvent` if `from` is no event of the timeline.
+    pub async fn purge_history(&self, room: &RoomId, from: &EventId) -> Result<u64> {
+        self.inner.purge_history(room, from).await
+    }
+
+    /// Deletes all there is of a room, pending invites too, and gives the disk space back.
+    ///
+    /// # Errors
+    /// `Denied` while a user of this server is in it.
+    pub async fn forget_room(&self, room: &RoomId) -> Result<()> {
+        self.inner.forget_room(room).await
+    }
+
+    /// Reads all that is stored, and reports what does not fit together; with `repair`, what follows from other things
+    /// is put right. Commands on a room wait while it is looked at.
+    pub async fn check_store(&self, repair: bool) -> Result<StoreReport> {
+        self.inner.check_store(repair).await
+    }
+
+    /// Writes a copy of the store, as it is at one moment, to a new file; commands go on meanwhile. The copy can be
+    /// opened as a store.
+    ///
+    /// # Errors
+    /// `BadParam` if there is such a file, or if the store is in memory.
+    pub async fn backup(&self, to: &Path) -> Result<()> {
+        self.inner.backup(to).await
     }
 
     /// Invites; `reason` may be empty.

@@ -15,6 +15,7 @@ mod inner;
 mod invite;
 mod join;
 mod leave;
+mod maintenance;
 mod order;
 pub mod policy;
 mod repair;
@@ -31,6 +32,7 @@ mod verify;
 pub use config::{Config, Limits, StoreKind};
 pub use homeserver::Homeserver;
 pub use import::{Imported, Trust};
+pub use maintenance::{StoreFault, StoreReport};
 pub use policy::{AllowAll, Policy};
 pub use types::*;
 

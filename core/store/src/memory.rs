@@ -6,10 +6,12 @@ use crate::model::*;
 use crate::store::Store;
 use async_trait::async_trait;
 use roomlet_wire::{
-    EventId, EventNum, KeyId, Result, RoomId, RoomNum, ServerName, SlotNum, StateNum, StreamPos, UserId,
+    Code, Error, EventId, EventNum, KeyId, Result, RoomId, RoomNum, ServerName, SlotNum, StateNum, StreamPos,
+    UserId,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A [`Store`] without a disk: a commit is "durable" at once and as long as the value lives.
@@ -81,6 +83,22 @@ impl MemoryStore {
 impl Store for MemoryStore {
     async fn commit(&self, commit: Commit) -> Result<StreamPos> {
         self.data().commit(commit)
+    }
+
+    async fn shrink(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn backup(&self, to: &Path) -> Result<()> {
+        let about = format!(
+            "backup to {}: the store is in memory and has no file",
+            to.display()
+        );
+        Err(Error::new(Code::BadParam, about))
+    }
+
+    fn findings(&self) -> Result<Vec<String>> {
+        Ok(Vec::new())
     }
 
     fn room(&self, id: &RoomId) -> Result<Option<RoomRecord>> {

@@ -154,6 +154,19 @@ pub enum Update {
     },
 }
 
+impl Update {
+    /// The room that it is of.
+    #[must_use]
+    pub fn room(&self) -> &RoomId {
+        match self {
+            Self::Event { room, .. }
+            | Self::State { room, .. }
+            | Self::Membership { room, .. }
+            | Self::Redacted { room, .. } => room,
+        }
+    }
+}
+
 /// A PDU that waits, durably, for events that this server lacks (EC-10).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct StagedPdu {
@@ -356,6 +369,15 @@ pub enum Write {
     OwnKey(OwnKey),
     /// A named value of the server itself (its name, counters).
     Meta { name: String, value: String },
+    /// Deletes events and states of a room, and what hangs on events that are not held any more: updates, backward
+    /// extremities and redactions that they are the cause of, deliveries.
+    Purge {
+        room: RoomNum,
+        events: Vec<EventNum>,
+        states: Vec<StateNum>,
+    },
+    /// Deletes all there is of a room, pending invites and updates included.
+    Forget { room: RoomNum, id: RoomId },
     /// Forgets updates up to and with this position; positions go on from the last one ever given.
     TrimUpdates(StreamPos),
     /// Forgets replies to inbound transactions older than this, in milliseconds.

@@ -156,6 +156,44 @@ impl SqliteStore {
         }
     }
 
+    /// Gives the pages that are free back.
+    async fn give_back(&self) -> Result<()> {
+        let done = self.committer.shrink().await;
+        done.unwrap_or_else(|| Err(self.closed("shrink")))
+    }
+
+    /// Copies the store into a new file, under another name until it is whole.
+    fn copy_to(&self, to: &Path) -> Result<()> {
+        let fault = |code, about: &str| {
+            let path = self.shared.path.display();
+            Error::new(code, format!("store {path}: backup to {}: {about}", to.display()))
+        };
+        if to.exists() {
+            return Err(fault(Code::BadParam, "the file is there already"));
+        }
+        let mut part = to.as_os_str().to_owned();
+        part.push(".part");
+        let part = PathBuf::from(part);
+        // What an earlier attempt left, if it was killed.
+        let _ = std::fs::remove_file(&part);
+        // On a connection of its own, as those for reads may not write anywhere; while a read is open the store is.
+        let copied = self.read("backup", |_| {
+            let connection = connect(&self.shared.path)?;
+            connection.execute("VACUUM INTO ?1", [part.to_string_lossy()])?;
+            Ok(())
+        });
+        let synced = copied.and_then(|()| {
+            let file = std::fs::File::open(&part).and_then(|file| file.sync_all());
+            file.and_then(|()| std::fs::rename(&part, to))
+                .map_err(|error| fault(Code::Store, &error.to_string()))
+        });
+        if synced.is_err() {
+            // It is of no use, and there may be none.
+            let _ = std::fs::remove_file(&part);
+        }
+        synced
+    }
+
     async fn write(&self, commit: Commit) -> Result<StreamPos> {
         self.committer
             .commit(commit)

@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use roomlet_wire::{
     EventId, EventNum, Result, RoomId, RoomNum, ServerName, SlotNum, StateNum, StreamPos, UserId,
 };
+use std::path::Path;
 
 /// Everything durable. Reads are synchronous and short: they see every commit that returned before.
 /// Thread-safe: any method from any thread.
@@ -17,6 +18,17 @@ pub trait Store: Send + Sync + 'static {
     /// Makes `commit` durable, whole or not at all; returns when it is, with the position of the last update that
     /// is in the stream then. Commits that wait at the same moment share one sync of the disk.
     async fn commit(&self, commit: Commit) -> Result<StreamPos>;
+
+    /// Gives space that deleted things had back to the system. Returns when it is done; commits wait meanwhile.
+    async fn shrink(&self) -> Result<()>;
+    /// Writes a copy of everything, as it is at one moment, to a new file; commits go on meanwhile. Blocks until the copy
+    /// is on the disk; if it fails there is none.
+    ///
+    /// # Errors
+    /// [`Code::BadParam`](roomlet_wire::Code::BadParam) if there is such a file, or if this store has none to copy.
+    fn backup(&self, to: &Path) -> Result<()>;
+    /// What the medium itself finds wrong, its structure and indexes, each finding a line. Reads everything, and blocks.
+    fn findings(&self) -> Result<Vec<String>>;
 
     /// The room with this id.
     fn room(&self, id: &RoomId) -> Result<Option<RoomRecord>>;

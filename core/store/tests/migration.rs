@@ -67,6 +67,45 @@ fn an_event_of_schema_1_is_written_anew_as_one_of_today() {
 }
 
 #[test]
+fn a_file_of_schema_1_can_give_space_back() {
+    let dir = TempDir::new();
+    fs::write(dir.db(), FILE).unwrap();
+    let store = open(&dir.db());
+    let id = store.room_id(RoomNum(9)).unwrap().unwrap();
+    commit(&store, [Write::Forget { room: RoomNum(9), id }]);
+    block_on(store.shrink()).unwrap();
+    let size = || fs::metadata(dir.db()).unwrap().len();
+    let shrunk = size();
+    assert!(shrunk < FILE.len() as u64, "{shrunk}");
+    store.check().unwrap();
+    // From now on bit by bit.
+    let room = store.room_id(RoomNum(1)).unwrap().unwrap();
+    let fill = |num| {
+        let json = format!(r#"{{"body":"{}"}}"#, "x".repeat(30_000)).into();
+        let row = EventRow {
+            json,
+            ..event_row(num, 1)
+        };
+        Write::Event {
+            room: RoomNum(1),
+            row,
+        }
+    };
+    commit(&store, (100..110).map(fill).collect::<Vec<_>>());
+    block_on(store.shrink()).unwrap();
+    assert!(size() > shrunk + 300_000, "{}", size());
+    commit(
+        &store,
+        [Write::Forget {
+            room: RoomNum(1),
+            id: room,
+        }],
+    );
+    block_on(store.shrink()).unwrap();
+    assert!(size() <= shrunk, "{}", size());
+}
+
+#[test]
 fn a_migration_that_fails_leaves_the_file_as_it_was() {
     let dir = TempDir::new();
     fs::write(dir.db(), FILE).unwrap();

@@ -18,4 +18,5 @@ pub mod result;
 pub mod room;
 pub mod server;
 mod server_life;
+pub mod store;
 pub mod updates;

@@ -98,6 +98,51 @@ pub unsafe extern "C" fn roomlet_room_import(
     })
 }
 
+/// Deletes what came before the event `from` in the room's timeline, and gives the disk space back; the result is how many
+/// events that was, in decimal. What the rest needs stays, and what is still to be delivered. Any thread.
+/// Errors: ROOMLET_UNKNOWN_EVENT if `from` is not in the timeline, ROOMLET_UNKNOWN_ROOM, ROOMLET_BAD_ID.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn roomlet_room_purge_history(
+    server: *mut roomlet_server,
+    room_id: roomlet_bytes,
+    from: roomlet_bytes,
+    done: roomlet_done,
+    user_data: *mut c_void,
+    op_out: *mut *mut roomlet_op,
+    err: *mut *mut roomlet_error,
+) -> roomlet_code {
+    // SAFETY: the header's rules are the caller's promise.
+    unsafe { Command::new(done, user_data, op_out, err) }.of_server(server, |args, homeserver| {
+        let room: RoomId = args.id(room_id, "room_id")?;
+        let from: EventId = args.id(from, "from")?;
+        Ok(async move {
+            let count = homeserver.purge_history(&room, &from).await?;
+            Ok(Outcome::text(count.to_string()))
+        })
+    })
+}
+
+/// Deletes all there is of a room, pending invites too, and gives the disk space back; the result is empty. Any thread.
+/// Errors: ROOMLET_DENIED while a user of this server is in it, ROOMLET_UNKNOWN_ROOM, ROOMLET_BAD_ID.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn roomlet_room_forget(
+    server: *mut roomlet_server,
+    room_id: roomlet_bytes,
+    done: roomlet_done,
+    user_data: *mut c_void,
+    op_out: *mut *mut roomlet_op,
+    err: *mut *mut roomlet_error,
+) -> roomlet_code {
+    // SAFETY: the header's rules are the caller's promise.
+    unsafe { Command::new(done, user_data, op_out, err) }.of_server(server, |args, homeserver| {
+        let room: RoomId = args.id(room_id, "room_id")?;
+        Ok(async move {
+            homeserver.forget_room(&room).await?;
+            Ok(Outcome::default())
+        })
+    })
+}
+
 /// Invites `target`, of any server; the result is the event id. `reason` may be empty. Any thread.
 /// Errors: ROOMLET_NOT_JOINED, ROOMLET_DENIED (names the rule), ROOMLET_UNREACHABLE, ROOMLET_REMOTE if the target's
 /// server refuses, ROOMLET_UNKNOWN_ROOM, ROOMLET_UNKNOWN_USER, ROOMLET_BAD_ID.

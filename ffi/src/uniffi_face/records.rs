@@ -175,6 +175,47 @@ impl From<core::Imported> for ImportReport {
     }
 }
 
+/// What a check of the store found.
+#[derive(Clone, PartialEq, Eq, Debug, uniffi::Record)]
+pub struct StoreReport {
+    /// Rooms that were looked at.
+    pub rooms: u64,
+    /// Events that were looked at.
+    pub events: u64,
+    /// States that were looked at.
+    pub states: u64,
+    /// What is wrong.
+    pub faults: Vec<StoreFault>,
+}
+
+/// Something in the store that does not fit together.
+#[derive(Clone, PartialEq, Eq, Debug, uniffi::Record)]
+pub struct StoreFault {
+    /// Its kind: `file`, `room`, `event-form`, `event-id`, `slot`, `auth-event`, `event-state`, `state-parent`,
+    /// `state-event`, `extremity`, `current-state`, `member`, `missing-event` or `delivery`.
+    pub kind: String,
+    /// What is wrong, and where.
+    pub about: String,
+    /// Whether it was put right.
+    pub is_repaired: bool,
+}
+
+impl From<core::StoreReport> for StoreReport {
+    fn from(report: core::StoreReport) -> Self {
+        let faults = report.faults.into_iter().map(|fault| StoreFault {
+            kind: fault.kind.to_owned(),
+            about: fault.about,
+            is_repaired: fault.is_repaired,
+        });
+        Self {
+            rooms: report.rooms,
+            events: report.events,
+            states: report.states,
+            faults: faults.collect(),
+        }
+    }
+}
+
 /// An event as users see it.
 #[derive(Clone, PartialEq, Eq, Debug, uniffi::Record)]
 pub struct RoomEvent {

@@ -3,7 +3,7 @@
 use super::{
     error::RoomletError,
     homeserver::Homeserver,
-    records::{self, CreateRoom, Direction, ImportReport, Member, Page, RoomEvent, RoomSummary},
+    records::{self, CreateRoom, Direction, ImportReport, Member, Page, RoomEvent, RoomSummary, StoreReport},
 };
 use crate::convert;
 use roomlet_homeserver as core;
@@ -81,6 +81,47 @@ impl Homeserver {
             .run(|server| async move { server.import_room(archive.as_ref(), trust).await })
             .await?;
         Ok(imported.into())
+    }
+
+    /// Deletes what came before the event `from` in the room's timeline, gives the disk space back, and tells how many
+    /// events that was. What the rest needs stays, and what is still to be delivered.
+    ///
+    /// # Errors
+    /// 401 `UnknownEvent` if `from` is not in the timeline, 400 `UnknownRoom`.
+    pub async fn purge_history(&self, room_id: String, from: String) -> Result<u64, RoomletError> {
+        let (room, from) = (room(&room_id)?, event(&from)?);
+        self.run(|server| async move { server.purge_history(&room, &from).await })
+            .await
+    }
+
+    /// Deletes all there is of a room, pending invites too, and gives the disk space back.
+    ///
+    /// # Errors
+    /// 300 `Denied` while a user of this server is in it, 400 `UnknownRoom`.
+    pub async fn forget_room(&self, room_id: String) -> Result<(), RoomletError> {
+        let room = room(&room_id)?;
+        self.run(|server| async move { server.forget_room(&room).await })
+            .await
+    }
+
+    /// Reads all that is stored, and reports what does not fit together; with `repair`, what follows from other things
+    /// is put right. Commands on a room wait while it is looked at.
+    #[uniffi::method(default(repair = false))]
+    pub async fn check_store(&self, repair: bool) -> Result<StoreReport, RoomletError> {
+        let report = self
+            .run(|server| async move { server.check_store(repair).await })
+            .await?;
+        Ok(report.into())
+    }
+
+    /// Writes a copy of the store, as it is at one moment, to the new file `path`; commands go on meanwhile. The copy
+    /// can be opened as a store.
+    ///
+    /// # Errors
+    /// 106 `BadParam` if there is such a file, or if the store is in memory.
+    pub async fn backup(&self, path: String) -> Result<(), RoomletError> {
+        self.run(|server| async move { server.backup(path.as_ref()).await })
+            .await
     }
 
     /// Invites `target` and gives the id of the event.

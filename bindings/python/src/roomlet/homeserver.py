@@ -32,6 +32,9 @@ Limits = native.Limits
 ImportReport = native.ImportReport
 """What became of an archive's events: `room_id`, how many there were of each fate, and `first_fault`."""
 
+StoreReport = native.StoreReport
+"""What a check of the store found: how many `rooms`, `events` and `states` there are, and their `faults`."""
+
 JsonObject = Mapping[str, Any]
 """An event's content. Numbers are integers."""
 
@@ -162,6 +165,28 @@ class Homeserver:
         the signatures alone are taken as right. An import that ended early can be repeated.
         """
         return await bridge.call(self._inner.import_room(os.fspath(archive), trusted))
+
+    async def purge_history(self, room_id: str, before: str) -> int:
+        """Deletes what came before an event in the room's timeline, and tells how many events that was.
+
+        What the rest needs stays, and what is still to be delivered. The disk space is given back.
+        """
+        return await bridge.call(self._inner.purge_history(room_id, before))
+
+    async def forget_room(self, room_id: str) -> None:
+        """Deletes all there is of a room that no user of this server is in, and gives the disk space back."""
+        await bridge.call(self._inner.forget_room(room_id))
+
+    async def check_store(self, *, repair: bool = False) -> StoreReport:
+        """Reads all that is stored, and reports what does not fit together.
+
+        With `repair`, what follows from other things is put right. Commands on a room wait while it is looked at.
+        """
+        return await bridge.call(self._inner.check_store(repair))
+
+    async def backup(self, path: str | os.PathLike[str]) -> None:
+        """Writes a copy of the store, as it is at one moment, to a new file; commands go on meanwhile."""
+        await bridge.call(self._inner.backup(os.fspath(path)))
 
     async def invite(self, user_id: str, room_id: str, target: str, *, reason: str | None = None) -> str:
         """Invites `target`. As the other commands, it gives the id of the event."""

@@ -55,6 +55,36 @@ extension Homeserver {
         try await cancellable { try await $0.importRoom(archive: archive.path, trusted: trusted) }
     }
 
+    /// Deletes what came before the event `from` in the room's timeline, gives the disk space back, and tells how many
+    /// events that was. What the rest needs stays, and what is still to be delivered.
+    ///
+    /// - Throws: ``Code/unknownEvent``.
+    @discardableResult
+    public func purgeHistory(room: String, from: String) async throws -> UInt64 {
+        try await cancellable { try await $0.purgeHistory(roomId: room, from: from) }
+    }
+
+    /// Deletes all there is of a room, pending invites too, and gives the disk space back.
+    ///
+    /// - Throws: ``Code/denied`` while a user of this server is in it.
+    public func forgetRoom(_ room: String) async throws {
+        try await cancellable { try await $0.forgetRoom(roomId: room) }
+    }
+
+    /// Reads all that is stored, and reports what does not fit together. Commands on a room wait while it is looked at.
+    ///
+    /// - Parameter repair: What follows from other things is put right.
+    public func checkStore(repair: Bool = false) async throws -> StoreReport {
+        try await cancellable { try await $0.checkStore(repair: repair) }
+    }
+
+    /// Writes a copy of the store, as it is at one moment, to a new file; commands go on meanwhile.
+    ///
+    /// - Throws: ``Code/badParam`` if there is such a file, or if the store is in memory.
+    public func backup(to file: URL) async throws {
+        try await cancellable { try await $0.backup(path: file.path) }
+    }
+
     /// Invites `target` and gives the id of the event.
     ///
     /// - Throws: ``Code/notJoined``, ``Code/denied``; ``Code/unreachable`` or ``Code/remote`` where the server of

@@ -12,6 +12,9 @@ public typealias Limits = RoomletGenerated.Limits
 /// Who can join a new room, and who may do what in it.
 public typealias Preset = RoomletGenerated.Preset
 
+/// What a check of the store found.
+public typealias StoreReport = RoomletGenerated.StoreReport
+
 /// What became of the events of an archive.
 public typealias ImportReport = RoomletGenerated.ImportReport
 

@@ -78,6 +78,25 @@ struct HomeserverTests {
         try await wire.closeAll()
     }
 
+    @Test func storeIsPurgedForgottenCheckedAndCopied() async throws {
+        let server = try await wire.open("one.example")
+        let alice = try await server.createAccount("alice")
+        let room = try await server.createRoom(alice)
+        var sent: [String] = []
+        for number in 0..<5 {
+            sent.append(try await server.sendMessage(alice, room: room, body: "\(number)"))
+        }
+        #expect(try await server.purgeHistory(room: room, from: sent[3]) == 3)
+        #expect(try await server.checkStore(repair: true).faults.isEmpty)
+        let copy = FileManager.default.temporaryDirectory.appendingPathComponent("\(UUID()).db")
+        #expect(try await code { try await server.backup(to: copy) } == .badParam)
+        #expect(try await code { try await server.forgetRoom(room) } == .denied)
+        try await server.leave(alice, room: room)
+        try await server.forgetRoom(room)
+        #expect(try await server.rooms(alice).isEmpty)
+        try await wire.closeAll()
+    }
+
     @Test func errorsTellCodeErrcodeAndReason() async throws {
         let server = try await wire.open("one.example")
         let alice = try await server.createAccount("alice")

@@ -1,6 +1,7 @@
 //! One room: its working state in memory, the task that alone writes it, and the registry of open rooms.
 
 mod cache;
+mod check;
 mod current;
 mod events;
 mod ids;
@@ -8,6 +9,7 @@ mod ingest;
 mod join;
 mod local;
 mod open;
+mod purge;
 mod read;
 mod redactions;
 mod registry;

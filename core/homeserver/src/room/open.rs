@@ -52,6 +52,10 @@ pub(crate) struct OpenRoom {
     /// When this server last merged the extremities, as far as this run knows; in milliseconds.
     pub(super) merged_at: i64,
     pub(super) writes: Vec<Write>,
+    /// The next commit changes what is in memory too: the room is read anew after it.
+    pub(super) is_stale: bool,
+    /// The next commit ends the room.
+    pub(super) is_forgotten: bool,
 }
 
 impl OpenRoom {
@@ -69,6 +73,8 @@ impl OpenRoom {
             resolved: BTreeMap::new(),
             merged_at: i64::MIN,
             writes: Vec::new(),
+            is_stale: false,
+            is_forgotten: false,
             me: home.me.clone(),
             store: store.clone(),
             record,
@@ -103,6 +109,8 @@ impl OpenRoom {
             resolved: BTreeMap::new(),
             merged_at: i64::MIN,
             writes,
+            is_stale: false,
+            is_forgotten: false,
             me: home.me.clone(),
             store: home.store.clone(),
             slots: Slots::default(),
@@ -235,7 +243,7 @@ impl OpenRoom {
             return Vec::new();
         }
         let mut writes = std::mem::take(&mut self.writes);
-        if !writes.is_empty() {
+        if !writes.is_empty() && !self.is_forgotten {
             self.record.next_state = self.states.next();
             self.record.next_slot = self.slots.next();
             writes.push(Write::Room(self.record.clone()));

@@ -112,7 +112,11 @@ pub(super) async fn run(
             }
             committed
         };
-        let lost = committed.is_err() || broken;
+        if room.is_forgotten && committed.is_ok() {
+            jobs.close();
+            return batch.into_iter().for_each(|job| job.finish(Ok(())));
+        }
+        let lost = committed.is_err() || broken || room.is_stale;
         if lost {
             match reload(&home, &id) {
                 Ok(fresh) => room = fresh,
@@ -149,7 +153,7 @@ fn run_batch(
             room.record = record;
             return (batch, true);
         }
-        if batch.len() < JOBS_PER_COMMIT {
+        if batch.len() < JOBS_PER_COMMIT && !room.is_stale && !room.is_forgotten {
             next = jobs.try_recv().ok();
         }
     }

@@ -3,7 +3,7 @@
 use super::{Data, RoomData};
 use crate::invite;
 use crate::model::*;
-use roomlet_wire::{Code, Error, EventId, EventNum, Result, RoomId, RoomNum, StreamPos};
+use roomlet_wire::{Code, Error, EventId, EventNum, Result, RoomId, RoomNum, StateNum, StreamPos};
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Data {
@@ -102,6 +102,8 @@ impl Data {
                 self.last_update.0 += 1;
                 self.updates.insert(self.last_update, update);
             }
+            Write::Purge { room, events, states } => self.purge(room, &events, &states),
+            Write::Forget { room, id } => self.forget(room, &id),
             Write::TrimUpdates(up_to) => self.updates.retain(|pos, _| *pos > up_to),
             Write::Account(user) => {
                 self.accounts.insert(user);
@@ -158,6 +160,55 @@ impl Data {
 
     fn room(&mut self, room: RoomNum) -> &mut RoomData {
         self.rooms.entry(room).or_default()
+    }
+
+    fn purge(&mut self, room: RoomNum, events: &[EventNum], states: &[StateNum]) {
+        let data = self.rooms.entry(room).or_default();
+        for num in events {
+            if let Some(row) = data.events.remove(num) {
+                data.event_nums.remove(&row.id);
+                data.timeline.remove(&TimelinePos {
+                    depth: row.depth,
+                    num: row.num,
+                });
+            }
+        }
+        data.states.retain(|num, _| !states.contains(num));
+        let held = &data.events;
+        data.missing_prevs.retain(|(_, child)| held.contains_key(child));
+        data.redactions.retain(|(_, by)| held.contains_key(by));
+        for rows in self.outbox.values_mut() {
+            rows.retain(|_, item| match item {
+                OutboxItem::Pdu { room: of, event } => *of != room || held.contains_key(event),
+                OutboxItem::Edu(_) => true,
+            });
+        }
+        self.outbox.retain(|_, rows| !rows.is_empty());
+        let Some(id) = data.record.as_ref().map(|record| &record.id) else {
+            return;
+        };
+        let nums = &data.event_nums;
+        self.updates.retain(|_, update| match update {
+            Update::Event { room, event }
+            | Update::State {
+                room,
+                event: Some(event),
+                ..
+            } => room != id || nums.contains_key(event),
+            _ => true,
+        });
+    }
+
+    fn forget(&mut self, room: RoomNum, id: &RoomId) {
+        self.rooms.remove(&room);
+        self.room_nums.remove(id);
+        self.invites.retain(|(_, of), _| of != id);
+        self.staged.retain(|_, pdu| pdu.room != room);
+        for rows in self.outbox.values_mut() {
+            rows.retain(|_, item| !matches!(item, OutboxItem::Pdu { room: of, .. } if *of == room));
+        }
+        self.outbox.retain(|_, rows| !rows.is_empty());
+        self.updates.retain(|_, update| update.room() != id);
     }
 
     /// A PDU that comes again keeps its place and takes the newer origin: that server has just shown to be up.

@@ -1,5 +1,6 @@
 //! Writing: each change of a commit as statements.
 
+mod purge;
 mod rooms;
 mod stream;
 
@@ -136,6 +137,8 @@ fn apply_write(db: &Connection, counters: &mut Counters, write: &Write) -> Resul
             counters.update.0 += 1;
             stream::update(db, counters.update, row)?;
         }
+        Write::Purge { room, events, states } => purge::purge(db, *room, events, states)?,
+        Write::Forget { room, id } => purge::forget(db, *room, id)?,
         Write::TrimUpdates(up_to) => {
             run(db, "DELETE FROM stream WHERE pos <= ?1", [position(up_to.0)])?;
         }

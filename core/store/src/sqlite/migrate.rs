@@ -7,6 +7,10 @@ use rusqlite::{Connection, TransactionBehavior};
 /// Checks that the file is a store or empty, and brings it to the present schema, in one transaction.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), Fault> {
     let version = version(connection)?;
+    if version == 0 {
+        // So that what is deleted can be given back; it cannot be chosen once there is a table.
+        connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    }
     // Only now that the file is known to be ours: this writes to it.
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "journal_size_limit", WAL_BYTES_KEPT)?;

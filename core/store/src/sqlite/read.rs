@@ -76,6 +76,20 @@ impl Store for SqliteStore {
         self.write(commit).await
     }
 
+    async fn shrink(&self) -> Result<()> {
+        self.give_back().await
+    }
+
+    fn backup(&self, to: &Path) -> Result<()> {
+        self.copy_to(to)
+    }
+
+    fn findings(&self) -> Result<Vec<String>> {
+        let sql = "PRAGMA integrity_check";
+        let found = self.read("findings", |db| all(db, sql, [], |row| get::<String>(row, 0)))?;
+        Ok(found.into_iter().filter(|finding| finding != "ok").collect())
+    }
+
     fn room(&self, id: &RoomId) -> Result<Option<RoomRecord>> {
         let sql = "SELECT num, id, version, forward, current_state, next_event, next_state, next_slot
             FROM room WHERE id = ?1";

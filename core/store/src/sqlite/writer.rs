@@ -78,6 +78,12 @@ impl Writer {
         Ok(positions)
     }
 
+    /// Moves what is in use to the front of the file, and cuts off the rest.
+    fn shrink(&mut self) -> Result<()> {
+        let shrunk = shrink(&self.connection);
+        shrunk.map_err(|fault| fault.at(&self.shared.path, "shrink"))
+    }
+
     /// Takes over a limit that was changed meanwhile.
     fn limit(&mut self) -> Result<(), Fault> {
         let max_pages =
@@ -89,6 +95,22 @@ impl Writer {
         }
         Ok(())
     }
+}
+
+fn shrink(connection: &Connection) -> Result<(), Fault> {
+    let incremental = 2;
+    let mode: i64 = connection.pragma_query_value(None, "auto_vacuum", |row| row.get(0))?;
+    if mode == incremental {
+        let mut statement = connection.prepare("PRAGMA incremental_vacuum")?;
+        let mut rows = statement.query([])?;
+        while rows.next()?.is_some() {}
+    } else {
+        // A file of the first schema: rewritten once, by way of a file, for it may be larger than the memory.
+        connection.execute_batch("PRAGMA auto_vacuum = INCREMENTAL; PRAGMA temp_store = FILE; VACUUM")?;
+        connection.pragma_update(None, "temp_store", "MEMORY")?;
+    }
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+    Ok(())
 }
 
 impl Drop for Writer {
@@ -103,8 +125,12 @@ impl Drop for Writer {
 /// The most pages that SQLite has numbers for.
 const UNLIMITED_PAGES: u64 = 4_294_967_294;
 
-/// A commit that waits, and who waits for it.
-type Job = (Commit, oneshot::Sender<Result<StreamPos>>);
+/// Work that waits, and who waits for it.
+#[derive(Debug)]
+pub(super) enum Job {
+    Commit(Commit, oneshot::Sender<Result<StreamPos>>),
+    Shrink(oneshot::Sender<Result<()>>),
+}
 
 /// The way to the writer; `None` inside once it is closed.
 #[derive(Debug)]
@@ -143,7 +169,19 @@ impl Committer {
             Self::Inline(writer) => lock(writer).as_mut()?.run([&commit].into_iter()).pop(),
             Self::Thread(thread) => {
                 let (done, result) = oneshot::channel();
-                lock(thread).as_ref()?.0.send((commit, done)).ok()?;
+                lock(thread).as_ref()?.0.send(Job::Commit(commit, done)).ok()?;
+                result.await.ok()
+            }
+        }
+    }
+
+    /// Gives the pages that are free back; `None` if it is closed.
+    pub(super) async fn shrink(&self) -> Option<Result<()>> {
+        match self {
+            Self::Inline(writer) => Some(lock(writer).as_mut()?.shrink()),
+            Self::Thread(thread) => {
+                let (done, result) = oneshot::channel();
+                lock(thread).as_ref()?.0.send(Job::Shrink(done)).ok()?;
                 result.await.ok()
             }
         }
@@ -168,12 +206,28 @@ impl Committer {
 /// The writer thread: takes all commits that wait, and makes them durable together.
 fn serve(mut writer: Writer, queue: &Receiver<Job>) {
     while let Ok(first) = queue.recv() {
-        let mut batch = vec![first];
-        batch.extend(queue.try_iter().take(BATCH - 1));
-        let results = writer.run(batch.iter().map(|(commit, _)| commit));
+        let mut batch = Vec::new();
+        let mut shrink = None;
+        for job in std::iter::once(first).chain(queue.try_iter().take(BATCH - 1)) {
+            match job {
+                Job::Commit(commit, done) => batch.push((commit, done)),
+                // After the commits that came with it: they free more, if anything.
+                Job::Shrink(done) => shrink = Some(done),
+            }
+            if shrink.is_some() {
+                break;
+            }
+        }
+        let results = match batch.is_empty() {
+            true => Vec::new(),
+            false => writer.run(batch.iter().map(|(commit, _)| commit)),
+        };
         for ((_, done), result) in batch.into_iter().zip(results) {
             // Whoever no longer waits does not want to know.
             let _ = done.send(result);
+        }
+        if let Some(done) = shrink {
+            let _ = done.send(writer.shrink());
         }
     }
 }

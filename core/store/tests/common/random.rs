@@ -93,7 +93,7 @@ impl Random {
         let name = user(self.pick(&USERS));
         let other = server(self.pick(&SERVERS));
         let txn_id = self.below(3).to_string();
-        match self.below(26) {
+        match self.below(28) {
             0 => Write::Room(RoomRecord {
                 next_event: num,
                 ..record(room.0)
@@ -181,6 +181,19 @@ impl Random {
             24 => Write::Destination {
                 destination: other,
                 row: self.destination(),
+            },
+            25 => {
+                let some = |random: &mut Self| (0..random.below(6)).map(|_| random.below(12)).collect();
+                let (events, states): (Vec<u32>, Vec<u32>) = (some(self), some(self));
+                Write::Purge {
+                    room,
+                    events: events.into_iter().map(EventNum).collect(),
+                    states: states.into_iter().map(StateNum).collect(),
+                }
+            }
+            26 if self.below(8) == 0 => Write::Forget {
+                room,
+                id: room_id(room.0),
             },
             _ => {
                 let expired_at = self.chance().then(|| self.below(9).into());

@@ -91,6 +91,31 @@ public class Homeserver private constructor(private val native: Native) : AutoCl
         translated { native.importRoom(archive.toString(), trusted) }
 
     /**
+     * Deletes what came before the event [from] in the room's timeline, gives the disk space back, and tells how many
+     * events that was. What the rest needs stays, and what is still to be delivered. Throws [Code.UNKNOWN_EVENT].
+     */
+    public suspend fun purgeHistory(roomId: String, from: String): ULong =
+        translated { native.purgeHistory(roomId, from) }
+
+    /**
+     * Deletes all there is of a room, pending invites too, and gives the disk space back. Throws [Code.DENIED] while a
+     * user of this server is in it.
+     */
+    public suspend fun forgetRoom(roomId: String): Unit = translated { native.forgetRoom(roomId) }
+
+    /**
+     * Reads all that is stored, and reports what does not fit together; with [repair], what follows from other things
+     * is put right. Commands on a room wait while it is looked at.
+     */
+    public suspend fun checkStore(repair: Boolean = false): StoreReport = translated { native.checkStore(repair) }
+
+    /**
+     * Writes a copy of the store, as it is at one moment, to the new file [path]; commands go on meanwhile. Throws
+     * [Code.BAD_PARAM] if there is such a file, or if the store is in memory.
+     */
+    public suspend fun backup(path: Path): Unit = translated { native.backup(path.toString()) }
+
+    /**
      * Invites [target] and gives the id of the event. Throws [Code.NOT_JOINED], [Code.DENIED]; [Code.UNREACHABLE] or
      * [Code.REMOTE] where the server of [target] could not be asked or refused.
      */

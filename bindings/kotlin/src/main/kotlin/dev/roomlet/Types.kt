@@ -15,6 +15,9 @@ public typealias Limits = dev.roomlet.ffi.Limits
 /** Who can join a new room, and who may do what in it. */
 public typealias Preset = dev.roomlet.ffi.Preset
 
+/** What a check of the store found. */
+public typealias StoreReport = dev.roomlet.ffi.StoreReport
+
 /** What became of the events of an archive. */
 public typealias ImportReport = dev.roomlet.ffi.ImportReport
 

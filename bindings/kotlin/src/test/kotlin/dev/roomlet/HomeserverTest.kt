@@ -96,6 +96,23 @@ class HomeserverTest {
     }
 
     @Test
+    fun `store is purged, forgotten, checked and copied`(@TempDir folder: Path) = story {
+        Wire().with("one.example", file = folder.resolve("one.db")) { server ->
+            val alice = server.createAccount("alice")
+            val room = server.createRoom(alice)
+            val sent = (0 until 5).map { server.sendMessage(alice, room, "$it") }
+            assertEquals(3u, server.purgeHistory(room, sent[3]))
+            assertEquals(emptyList(), server.checkStore(repair = true).faults)
+            server.backup(folder.resolve("copy.db"))
+            assertEquals(Code.BAD_PARAM, codeOf { server.backup(folder.resolve("copy.db")) })
+            assertEquals(Code.DENIED, codeOf { server.forgetRoom(room) })
+            server.leave(alice, room)
+            server.forgetRoom(room)
+            assertEquals(emptyList(), server.rooms(alice))
+        }
+    }
+
+    @Test
     fun `errors tell code, errcode and reason`() = story {
         Wire().with("one.example") { server ->
             val alice = server.createAccount("alice")

@@ -1,0 +1,187 @@
+//! Whether what is stored of a room fits together.
+
+use super::open::OpenRoom;
+use crate::maintenance::{Findings, StoreFault};
+use roomlet_store::{EventRow, Write};
+use roomlet_wire::{EventNum, Pdu, Result, SlotNum, StateNum, UserId};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+impl OpenRoom {
+    /// Looks at every event and state of the room. With `repair`, what follows from other things is written anew.
+    ///
+    /// # Errors
+    /// Of the store, where it cannot even be read.
+    pub(crate) fn check(&mut self, repair: bool) -> Result<Findings> {
+        let mut found = Findings::default();
+        let held = self.check_events(&mut found)?;
+        let states = self.check_states(&held, &mut found)?;
+        for num in &self.record.forward {
+            if !held.contains(num) {
+                let about = format!("room {}: extremity number {} is not held", self.id(), num.0);
+                found.faults.push(StoreFault::new("extremity", about));
+            }
+        }
+        if !states.contains(&self.record.current_state) {
+            let about = format!("room {}: there is no current state", self.id());
+            found.faults.push(StoreFault::new("current-state", about));
+        }
+        self.check_members(repair, &mut found)?;
+        self.check_missing_prevs(&held, repair, &mut found)?;
+        Ok(found)
+    }
+
+    fn check_events(&self, found: &mut Findings) -> Result<HashSet<EventNum>> {
+        let mut held = HashSet::new();
+        for num in self.event_nums() {
+            // Those that were purged are not there.
+            let Some(row) = self.store.event_by_num(self.num(), num)? else {
+                continue;
+            };
+            held.insert(num);
+            found.events += 1;
+            if let Some((kind, what)) = self.event_fault(&row)? {
+                let about = format!("room {}: event {}: {what}", self.id(), row.id);
+                found.faults.push(StoreFault::new(kind, about));
+            }
+        }
+        Ok(held)
+    }
+
+    fn event_fault(&self, row: &EventRow) -> Result<Option<(&'static str, String)>> {
+        let pdu = match Pdu::from_store(row.json.as_bytes(), self.version()) {
+            Ok(pdu) => pdu,
+            Err(error) => return Ok(Some(("event-form", error.about().to_owned()))),
+        };
+        if pdu.id != row.id {
+            return Ok(Some(("event-id", format!("its JSON is that of {}", pdu.id))));
+        }
+        if let Some(key) = &pdu.state_key
+            && self.slots.get(&pdu.kind, key).is_none()
+        {
+            return Ok(Some(("slot", "its type and state key have no number".into())));
+        }
+        let mut missing = None;
+        self.events
+            .auth_of(&pdu, &self.slots, |id| missing = Some(id.clone()))?;
+        if let Some(id) = missing {
+            return Ok(Some(("auth-event", format!("its auth event {id} is not held"))));
+        }
+        for state in [row.state_before, row.state_after] {
+            let is_there = match state {
+                Some(num) => self.store.state(self.num(), num)?.is_some(),
+                None => row.flags.outlier,
+            };
+            if !is_there {
+                return Ok(Some(("event-state", "a state beside it is not there".into())));
+            }
+        }
+        Ok(None)
+    }
+
+    fn check_states(&self, held: &HashSet<EventNum>, found: &mut Findings) -> Result<BTreeSet<StateNum>> {
+        let mut states = BTreeSet::new();
+        for num in (0..self.record.next_state.0).map(StateNum) {
+            let Some(row) = self.store.state(self.num(), num)? else {
+                continue;
+            };
+            found.states += 1;
+            // A parent is older, so that no circle can come about.
+            if row.parent.is_some_and(|parent| !states.contains(&parent)) {
+                let about = format!(
+                    "room {}: state {} rests on one that is not there",
+                    self.id(),
+                    num.0
+                );
+                found.faults.push(StoreFault::new("state-parent", about));
+            }
+            states.insert(num);
+            let lost = row.changes.iter().filter_map(|(_, event)| *event);
+            if let Some(event) = lost.into_iter().find(|event| !held.contains(event)) {
+                let about = format!(
+                    "room {}: state {} names event number {}, which is not held",
+                    self.id(),
+                    num.0,
+                    event.0
+                );
+                found.faults.push(StoreFault::new("state-event", about));
+            }
+        }
+        Ok(states)
+    }
+
+    /// The members follow from the current state.
+    fn check_members(&mut self, repair: bool, found: &mut Findings) -> Result<()> {
+        let slots: Vec<(SlotNum, EventNum)> = self.current.iter().collect();
+        let mut wanted = BTreeMap::new();
+        for (slot, num) in slots {
+            let (kind, key) = self.slots.name(slot);
+            if kind != "m.room.member" {
+                continue;
+            }
+            let Ok(user) = UserId::parse(key) else { continue };
+            // One that cannot be read was found before.
+            let Ok(event) = self.get(num) else { continue };
+            if let Some(membership) = event.pdu().membership() {
+                wanted.insert(user, (membership.to_owned(), num));
+            }
+        }
+        let rows = self.store.members(self.num(), None)?;
+        let listed: BTreeMap<UserId, (String, EventNum)> = rows
+            .into_iter()
+            .map(|row| (row.user, (row.membership, row.event)))
+            .collect();
+        let users: BTreeSet<&UserId> = wanted.keys().chain(listed.keys()).collect();
+        let wrong = users
+            .into_iter()
+            .filter(|user| wanted.get(*user) != listed.get(*user));
+        for user in wrong {
+            let about = format!(
+                "room {}: member {user} is listed as {}, by the current state {}",
+                self.id(),
+                listed.get(user).map_or("none", |(membership, _)| membership),
+                wanted.get(user).map_or("none", |(membership, _)| membership),
+            );
+            found.faults.push(StoreFault {
+                is_repaired: repair,
+                ..StoreFault::new("member", about)
+            });
+            if repair {
+                self.writes.push(Write::Member {
+                    room: self.record.num,
+                    user: user.clone(),
+                    membership: wanted.get(user).cloned(),
+                });
+                self.is_stale = true;
+            }
+        }
+        Ok(())
+    }
+
+    /// A backward extremity is cited by an event that is held, and is not held itself.
+    fn check_missing_prevs(
+        &mut self,
+        held: &HashSet<EventNum>,
+        repair: bool,
+        found: &mut Findings,
+    ) -> Result<()> {
+        for (missing, child) in self.store.missing_prevs(self.num())? {
+            if held.contains(&child) && !self.holds_fully(&missing)? {
+                continue;
+            }
+            let about = format!(
+                "room {}: event {missing} is listed as missing and is not, or nothing that is held cites it",
+                self.id()
+            );
+            found.faults.push(StoreFault {
+                is_repaired: repair,
+                ..StoreFault::new("missing-event", about)
+            });
+            if repair {
+                let room = self.num();
+                self.writes.push(Write::FoundPrev { room, missing });
+                self.is_stale = true;
+            }
+        }
+        Ok(())
+    }
+}

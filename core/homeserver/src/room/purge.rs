@@ -1,0 +1,179 @@
+//! Giving up a room's past, or the whole room.
+
+use super::open::OpenRoom;
+use roomlet_room::state::StateMap;
+use roomlet_store::{EventFlags, EventRow, OutboxItem, StateRow, TimelinePos, Write};
+use roomlet_wire::{Code, Error, EventId, EventNum, Pdu, Result, StateNum};
+use std::collections::BTreeSet;
+
+/// An event that stays as it is.
+struct Kept {
+    num: EventNum,
+    prev: Vec<EventId>,
+    states: [Option<StateNum>; 2],
+}
+
+impl OpenRoom {
+    /// Deletes what came before `from` in the timeline, and tells how many events that was. What the rest needs stays:
+    /// the events of its states and their auth chains, as outliers; extremities; and what is still to be delivered.
+    ///
+    /// # Errors
+    /// `UnknownEvent` if `from` is no event that users may see.
+    pub(crate) fn purge_history(&mut self, from: &EventId) -> Result<u64> {
+        let held = self.find(from)?.filter(|held| held.is_shown()).ok_or_else(|| {
+            let about = format!("event {from} is not in the timeline of room {}", self.id());
+            Error::new(Code::UnknownEvent, about)
+        })?;
+        let kept = self.kept_from(TimelinePos {
+            depth: held.pdu().depth,
+            num: held.node.num,
+        })?;
+        let mut states: BTreeSet<StateNum> = kept.iter().flat_map(|event| event.states).flatten().collect();
+        // In every room the empty state has number 0.
+        states.extend([StateNum(0), self.record.current_state]);
+        let whole: BTreeSet<EventNum> = kept.iter().map(|event| event.num).collect();
+        let mut needed = self.write_self_contained(&states)?;
+        needed.extend(&whole);
+        let needed = self.with_auth_chains(needed)?;
+        for event in kept {
+            for prev in event.prev {
+                if self.num_of(&prev)?.is_none_or(|num| !whole.contains(&num)) {
+                    self.missing_prev(prev, event.num)?;
+                }
+            }
+        }
+
+        let room = self.num();
+        let mut events = Vec::new();
+        for num in self.event_nums().filter(|num| !whole.contains(num)) {
+            match self.store.event_by_num(room, num)? {
+                Some(_) if !needed.contains(&num) => events.push(num),
+                Some(row) if !row.flags.outlier => {
+                    let row = as_outlier(row);
+                    self.writes.push(Write::Event { room, row });
+                }
+                _ => {}
+            }
+        }
+        let count = events.len() as u64;
+        let all = (0..self.record.next_state.0).map(StateNum);
+        let states = all.filter(|num| !states.contains(num)).collect();
+        self.writes.push(Write::Purge { room, events, states });
+        self.is_stale = true;
+        Ok(count)
+    }
+
+    /// The numbers that events have, or had before they were deleted.
+    pub(super) fn event_nums(&self) -> impl Iterator<Item = EventNum> + use<> {
+        (0..self.record.next_event.0).map(EventNum)
+    }
+
+    /// Events from a place in the timeline on, whether users see them or not; extremities, and what is owed to others.
+    fn kept_from(&self, from: TimelinePos) -> Result<Vec<Kept>> {
+        let mut always: BTreeSet<EventNum> = self.record.forward.iter().copied().collect();
+        for destination in self.store.owed()? {
+            for row in self.store.outbox(&destination, usize::MAX)? {
+                if let OutboxItem::Pdu { room, event } = row.item
+                    && room == self.num()
+                {
+                    always.insert(event);
+                }
+            }
+        }
+        let mut kept = Vec::new();
+        for num in self.event_nums() {
+            let Some(row) = self.store.event_by_num(self.num(), num)? else {
+                continue;
+            };
+            let pos = TimelinePos {
+                depth: row.depth,
+                num,
+            };
+            if row.flags.outlier || (pos < from && !always.contains(&num)) {
+                continue;
+            }
+            let pdu = Pdu::from_store(row.json.as_bytes(), self.version())?;
+            kept.push(Kept {
+                num,
+                prev: pdu.prev_events.clone(),
+                states: [row.state_before, row.state_after],
+            });
+        }
+        Ok(kept)
+    }
+
+    /// Writes those of `states` whose parent is none of them whole; gives the events in all of them.
+    fn write_self_contained(&mut self, states: &BTreeSet<StateNum>) -> Result<BTreeSet<EventNum>> {
+        let mut events = BTreeSet::new();
+        let mut last = StateMap::new();
+        for &num in states {
+            let map = self.states.get(num)?;
+            events.extend(last.diff(&map).into_iter().filter_map(|(_, _, event)| event));
+            let row = self.store.state(self.num(), num)?;
+            let parent = row.and_then(|row| row.parent);
+            if parent.is_some_and(|parent| !states.contains(&parent)) {
+                let row = StateRow {
+                    num,
+                    parent: None,
+                    changes: map.iter().map(|(slot, event)| (slot, Some(event))).collect(),
+                    size: u32::try_from(map.len()).unwrap_or(u32::MAX),
+                    since_checkpoint: 0,
+                };
+                let room = self.num();
+                self.writes.push(Write::State { room, row });
+            }
+            last = map;
+        }
+        Ok(events)
+    }
+
+    /// Events and their auth chains.
+    fn with_auth_chains(&self, mut events: BTreeSet<EventNum>) -> Result<BTreeSet<EventNum>> {
+        let mut ahead: Vec<EventNum> = events.iter().copied().collect();
+        while let Some(num) = ahead.pop() {
+            let Some(row) = self.store.event_by_num(self.num(), num)? else {
+                continue;
+            };
+            let pdu = Pdu::from_store(row.json.as_bytes(), self.version())?;
+            for auth in self.events.auth_of(&pdu, &self.slots, |_| {})? {
+                if events.insert(auth) {
+                    ahead.push(auth);
+                }
+            }
+        }
+        Ok(events)
+    }
+
+    /// Gives up the whole room with the next commit.
+    ///
+    /// # Errors
+    /// `Denied` while a user of this server is in it.
+    pub(crate) fn forget(&mut self) -> Result<()> {
+        let joined = self.store.members(self.num(), Some("join"))?;
+        if let Some(member) = joined
+            .iter()
+            .find(|member| member.user.server() == self.me.as_str())
+        {
+            let about = format!("room {} cannot be forgotten: {} is in it", self.id(), member.user);
+            return Err(Error::new(Code::Denied, about));
+        }
+        let (room, id) = (self.num(), self.id().clone());
+        self.writes.push(Write::Forget { room, id });
+        self.is_forgotten = true;
+        Ok(())
+    }
+}
+
+/// The event as one whose place in the timeline is not known.
+fn as_outlier(row: EventRow) -> EventRow {
+    EventRow {
+        flags: EventFlags {
+            outlier: true,
+            rejected: row.flags.rejected,
+            ..EventFlags::default()
+        },
+        state_before: None,
+        state_after: None,
+        ..row
+    }
+}

@@ -1,0 +1,479 @@
+//! Purging, forgetting, checking and copying what is stored.
+
+use crate::common::{bodies, code, history, rooms, say, state, two};
+use roomlet_homeserver::{
+    AllowAll, Code, Config, CreateRoom, EventId, Homeserver, Limits, RoomId, StoreFault, StoreKind,
+    StoreReport, UserId,
+};
+use roomlet_store::{Commit, EventRow, RoomRecord, Store as _, Write};
+use roomlet_wire::{EventNum, StateNum};
+use roomlet_world::{Server, World};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+/// A folder that goes away with this value.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("roomlet-maintenance-{}-{number}", std::process::id()));
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// The current state as a user sees it.
+async fn present(server: &Server, user: &UserId, room: &RoomId) -> Vec<(String, EventId)> {
+    let events = server.hs.state(user, room).await.unwrap();
+    events
+        .into_iter()
+        .map(|event| (event.kind, event.event_id))
+        .collect()
+}
+
+async fn has_no_faults(server: &Homeserver) {
+    assert_eq!(server.check_store(false).await.unwrap().faults, []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_purged_past_is_gone_and_the_room_goes_on() {
+    for version in ["1", "10", "12"] {
+        let mut test = two(version).await;
+        let (room, alice) = (test.room.clone(), test.alice.clone());
+        let mut sent = Vec::new();
+        for number in 0..30 {
+            let (server, user) = [(&test.a, &test.alice), (&test.b, &test.bob)][number % 2];
+            sent.push(say(&server.hs, user, &room, &number.to_string()).await);
+            if number % 5 == 0 {
+                let topic = format!(r#"{{"topic":"{number}"}}"#);
+                test.a
+                    .hs
+                    .set_state(&alice, &room, "m.room.topic", "", &topic, None)
+                    .await
+                    .unwrap();
+            }
+            test.world.quiet().await;
+        }
+        let before = present(&test.a, &alice, &room).await;
+        let events = test.a.hs.check_store(false).await.unwrap().events;
+        test.world.network.cut(&test.a.name, &test.b.name);
+        let from = EventId::parse(&sent[20]).unwrap();
+        let gone = test.a.hs.purge_history(&room, &from).await.unwrap();
+        // 20 messages, and the topics that are in no state of what stays; the first events are in all auth chains.
+        assert_eq!(gone, 20 + 3, "{version}");
+        assert_eq!(
+            test.a.hs.check_store(false).await.unwrap().events,
+            events - gone,
+            "{version}"
+        );
+        has_no_faults(&test.a.hs).await;
+
+        let kept: Vec<String> = (20..30).map(|number| number.to_string()).collect();
+        assert_eq!(bodies(&test.a.hs, &alice, &room).await, kept, "{version}");
+        assert_eq!(present(&test.a, &alice, &room).await, before, "{version}");
+        test.a.restart().await;
+        assert_eq!(present(&test.a, &alice, &room).await, before, "{version}");
+        let oldest = EventId::parse(&sent[0]).unwrap();
+        assert_eq!(
+            code(test.a.hs.event(&alice, &room, &oldest).await),
+            Code::UnknownEvent
+        );
+
+        // Purging what is not there any more changes nothing; neither does purging from where the history begins.
+        assert_eq!(
+            code(test.a.hs.purge_history(&room, &oldest).await),
+            Code::UnknownEvent
+        );
+        assert_eq!(
+            test.a.hs.purge_history(&room, &from).await.unwrap(),
+            0,
+            "{version}"
+        );
+
+        say(&test.a.hs, &alice, &room, "alone").await;
+        test.world.network.heal();
+        test.a.hs.wake();
+        test.b.hs.wake();
+        say(&test.b.hs, &test.bob, &room, "together").await;
+        test.world.quiet().await;
+        // The other server still has the past, and gives it to whom looks.
+        let ids = |events: Vec<roomlet_homeserver::RoomEvent>| {
+            let mut ids: Vec<EventId> = events.into_iter().map(|event| event.event_id).collect();
+            ids.sort_unstable();
+            ids
+        };
+        let (at_a, at_b) = (
+            history(&test.a.hs, &alice, &room).await,
+            history(&test.b.hs, &test.bob, &room).await,
+        );
+        assert_eq!(ids(at_a), ids(at_b), "{version}");
+        has_no_faults(&test.a.hs).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_owed_to_a_server_that_is_away_is_not_purged() {
+    let test = two("10").await;
+    let room = test.room.clone();
+    test.world.network.cut(&test.a.name, &test.b.name);
+    say(&test.a.hs, &test.alice, &room, "for bob").await;
+    let last = say(&test.a.hs, &test.alice, &room, "last").await;
+    let from = EventId::parse(&last).unwrap();
+    test.a.hs.purge_history(&room, &from).await.unwrap();
+    test.world.network.heal();
+    test.a.hs.wake();
+    test.world.quiet().await;
+    assert_eq!(bodies(&test.b.hs, &test.bob, &room).await, ["for bob", "last"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_room_is_forgotten_when_nobody_is_in_it() {
+    let test = two("10").await;
+    let (room, alice) = (test.room.clone(), test.alice.clone());
+    say(&test.a.hs, &alice, &room, "hello").await;
+    let error = test.a.hs.forget_room(&room).await.unwrap_err();
+    assert_eq!(
+        (error.code(), error.about()),
+        (
+            Code::Denied,
+            format!("room {room} cannot be forgotten: {alice} is in it").as_str()
+        )
+    );
+    let levels = state(&test.a.hs, &alice, &room, "m.room.power_levels")
+        .await
+        .unwrap();
+    let levels = levels.replace(r#""users":{"#, &format!(r#""users":{{"{}":100,"#, test.bob));
+    test.a
+        .hs
+        .set_state(&alice, &room, "m.room.power_levels", "", &levels, None)
+        .await
+        .unwrap();
+    test.a.hs.leave(&alice, &room, None).await.unwrap();
+    test.world.quiet().await;
+    test.a.hs.forget_room(&room).await.unwrap();
+    assert_eq!(test.a.store.rooms().unwrap(), []);
+    assert_eq!(rooms(&test.a.hs, &alice).await, []);
+    assert_eq!(code(test.a.hs.state(&alice, &room).await), Code::UnknownRoom);
+    assert_eq!(code(test.a.hs.forget_room(&room).await), Code::UnknownRoom);
+    has_no_faults(&test.a.hs).await;
+    // It is a room like any other for who comes back.
+    test.b.hs.invite(&test.bob, &room, &alice, None).await.unwrap();
+    test.a.hs.join(&alice, &room, &[]).await.unwrap();
+    say(&test.a.hs, &alice, &room, "back").await;
+    test.world.quiet().await;
+    assert_eq!(bodies(&test.b.hs, &test.bob, &room).await, ["hello", "back"]);
+    assert_eq!(bodies(&test.a.hs, &alice, &room).await, ["hello", "back"]);
+}
+
+/// What is wrong after something was written past the server.
+async fn faults_after(
+    damage: impl FnOnce(&RoomRecord, EventRow, EventRow) -> Vec<Write>,
+) -> (Vec<(String, String, bool)>, Vec<String>) {
+    let mut test = two("10").await;
+    let said = say(&test.a.hs, &test.alice, &test.room, "hello").await;
+    test.world.quiet().await;
+    test.a.stop().await;
+    let record = test.a.record(&test.room);
+    let message = test
+        .a
+        .store
+        .event(record.num, &EventId::parse(&said).unwrap())
+        .unwrap()
+        .unwrap();
+    let create = test
+        .a
+        .store
+        .event_by_num(record.num, EventNum(0))
+        .unwrap()
+        .unwrap();
+    let writes = damage(&record, message, create);
+    test.a.store.commit(Commit { writes }).await.unwrap();
+    test.a.start().await;
+    let shown = |report: StoreReport| -> Vec<(String, String, bool)> {
+        let show = |fault: StoreFault| {
+            let about = fault
+                .about
+                .replace(test.room.as_str(), "ROOM")
+                .replace(said.as_str(), "SAID");
+            (fault.kind.to_owned(), about, fault.is_repaired)
+        };
+        report.faults.into_iter().map(show).collect()
+    };
+    let found = shown(test.a.hs.check_store(false).await.unwrap());
+    let repaired = shown(test.a.hs.check_store(true).await.unwrap());
+    let kinds = |faults: &[(String, String, bool)]| -> Vec<String> {
+        faults.iter().map(|(kind, ..)| kind.clone()).collect()
+    };
+    assert_eq!(kinds(&found), kinds(&repaired));
+    assert!(found.iter().all(|(.., is_repaired)| !is_repaired));
+    let left = shown(test.a.hs.check_store(false).await.unwrap());
+    (repaired, kinds(&left))
+}
+
+fn unrepaired(kind: &str, about: &str) -> (Vec<(String, String, bool)>, Vec<String>) {
+    (vec![(kind.into(), about.into(), false)], vec![kind.into()])
+}
+
+fn repaired(kind: &str, about: &str) -> (Vec<(String, String, bool)>, Vec<String>) {
+    (vec![(kind.into(), about.into(), true)], vec![])
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_check_finds_what_does_not_fit_and_repairs_what_follows_from_the_rest() {
+    let found = faults_after(|record, message, create| {
+        let row = EventRow {
+            json: create.json,
+            ..message
+        };
+        vec![Write::Event {
+            room: record.num,
+            row,
+        }]
+    })
+    .await;
+    assert_eq!(found.0[0].0, "event-id");
+    assert!(
+        found.0[0]
+            .1
+            .starts_with("room ROOM: event SAID: its JSON is that of $"),
+        "{found:?}"
+    );
+
+    let found = faults_after(|record, message, _| {
+        let row = EventRow {
+            json: "{}".into(),
+            ..message
+        };
+        vec![Write::Event {
+            room: record.num,
+            row,
+        }]
+    })
+    .await;
+    assert_eq!(found.0[0].0, "event-form");
+
+    let found = faults_after(|record, message, _| {
+        let row = EventRow {
+            state_before: Some(StateNum(4_000)),
+            ..message
+        };
+        vec![Write::Event {
+            room: record.num,
+            row,
+        }]
+    })
+    .await;
+    assert_eq!(
+        found,
+        unrepaired(
+            "event-state",
+            "room ROOM: event SAID: a state beside it is not there"
+        )
+    );
+
+    let found = faults_after(|record, _, _| {
+        let record = RoomRecord {
+            forward: vec![EventNum(4_000)],
+            ..record.clone()
+        };
+        vec![Write::Room(record)]
+    })
+    .await;
+    assert_eq!(
+        found,
+        unrepaired("extremity", "room ROOM: extremity number 4000 is not held")
+    );
+
+    let found = faults_after(|record, _, _| {
+        let record = RoomRecord {
+            current_state: StateNum(4_000),
+            ..record.clone()
+        };
+        vec![Write::Room(record)]
+    })
+    .await;
+    assert_eq!(
+        found,
+        unrepaired(
+            "room",
+            "room ROOM, number 1: state 4000 of room number 1 is not in the store"
+        )
+    );
+
+    let alice = UserId::parse("@alice:a.test").unwrap();
+    let found = faults_after(|record, _, _| {
+        let membership = Some(("ban".to_owned(), EventNum(1)));
+        let user = alice.clone();
+        vec![Write::Member {
+            room: record.num,
+            user,
+            membership,
+        }]
+    })
+    .await;
+    let about = "room ROOM: member @alice:a.test is listed as ban, by the current state join";
+    assert_eq!(found, repaired("member", about));
+    let found = faults_after(|record, _, _| {
+        let user = UserId::parse("@nobody:c.test").unwrap();
+        let membership = Some(("join".to_owned(), EventNum(1)));
+        vec![Write::Member {
+            room: record.num,
+            user,
+            membership,
+        }]
+    })
+    .await;
+    let about = "room ROOM: member @nobody:c.test is listed as join, by the current state none";
+    assert_eq!(found, repaired("member", about));
+
+    let found = faults_after(|record, message, _| {
+        vec![Write::MissingPrev {
+            room: record.num,
+            missing: message.id,
+            child: EventNum(1),
+        }]
+    })
+    .await;
+    let about = "room ROOM: event SAID is listed as missing and is not, or nothing that is held cites it";
+    assert_eq!(found, repaired("missing-event", about));
+}
+
+#[tokio::test(start_paused = true)]
+async fn rooms_of_every_version_are_found_whole() {
+    for version in roomlet_homeserver::RoomVersion::supported() {
+        let test = two(version).await;
+        say(&test.b.hs, &test.bob, &test.room, "hello").await;
+        test.world.quiet().await;
+        for server in [&test.a, &test.b] {
+            let report = server.hs.check_store(true).await.unwrap();
+            assert_eq!((report.rooms, report.faults), (1, vec![]), "{version}");
+            let record = server.record(&test.room);
+            let all = (record.next_event.0.into(), record.next_state.0.into());
+            assert_eq!((report.events, report.states), all, "{version}");
+        }
+    }
+}
+
+/// A server on a file, a user and a room with a long past.
+async fn on_disk(world: &World, file: &Path, limits: Limits) -> (Homeserver, UserId, RoomId, Vec<EventId>) {
+    let name = roomlet_homeserver::ServerName::parse("a.test").unwrap();
+    let mut config = Config::new(name.clone(), StoreKind::File(file.to_owned()));
+    config.limits = limits;
+    let hs = Homeserver::open(config, world.env(&name), Arc::new(AllowAll))
+        .await
+        .unwrap();
+    let alice = hs.create_account("alice").await.unwrap();
+    let room = hs.create_room(&alice, CreateRoom::default()).await.unwrap();
+    let body = "x".repeat(2_000);
+    let mut sent = Vec::new();
+    for number in 0..400 {
+        let content = format!(r#"{{"body":"{number} {body}"}}"#);
+        sent.push(
+            hs.send(&alice, &room, "test.message", &content, None)
+                .await
+                .unwrap(),
+        );
+    }
+    (hs, alice, room, sent)
+}
+
+fn bytes(file: &Path) -> u64 {
+    let wal = PathBuf::from(format!("{}-wal", file.display()));
+    let size = |path: &Path| fs::metadata(path).map_or(0, |metadata| metadata.len());
+    size(file) + size(&wal)
+}
+
+#[tokio::test]
+async fn purging_and_forgetting_give_the_disk_space_back() {
+    let (world, folder) = (World::new(), Folder::new());
+    let file = folder.file("a.db");
+    let (hs, alice, room, sent) = on_disk(&world, &file, Limits::default()).await;
+    assert_eq!(hs.purge_history(&room, &sent[0]).await.unwrap(), 0);
+    let full = bytes(&file);
+    assert!(full > 800_000, "{full}");
+    assert_eq!(hs.purge_history(&room, &sent[300]).await.unwrap(), 300);
+    let purged = bytes(&file);
+    assert!(purged < full * 2 / 5, "{purged} of {full}");
+    has_no_faults(&hs).await;
+    hs.leave(&alice, &room, None).await.unwrap();
+    hs.forget_room(&room).await.unwrap();
+    let forgotten = bytes(&file);
+    assert!(forgotten < full / 5, "{forgotten} of {full}");
+    has_no_faults(&hs).await;
+    hs.close().await;
+}
+
+#[tokio::test]
+async fn a_backup_is_a_store_of_its_own_and_is_made_while_commands_go_on() {
+    let (world, folder) = (World::new(), Folder::new());
+    let (hs, alice, room, sent) = on_disk(&world, &folder.file("a.db"), Limits::default()).await;
+    let copy = folder.file("copy.db");
+    let going_on = async {
+        for _ in 0..50 {
+            hs.send(&alice, &room, "test.message", "{}", None).await.unwrap();
+        }
+    };
+    let (copied, ()) = tokio::join!(hs.backup(&copy), going_on);
+    copied.unwrap();
+    let again = hs.backup(&copy).await.unwrap_err();
+    assert_eq!(again.code(), Code::BadParam);
+    assert!(
+        again.about().ends_with("copy.db: the file is there already"),
+        "{again:?}"
+    );
+    let nowhere = hs.backup(&folder.file("none/copy.db")).await.unwrap_err();
+    assert_eq!(nowhere.code(), Code::Store, "{nowhere:?}");
+    hs.close().await;
+
+    let name = roomlet_homeserver::ServerName::parse("a.test").unwrap();
+    let config = Config::new(name.clone(), StoreKind::File(copy.clone()));
+    let hs = Homeserver::open(config, world.env(&name), Arc::new(AllowAll))
+        .await
+        .unwrap();
+    has_no_faults(&hs).await;
+    for event in &sent {
+        hs.event(&alice, &room, event).await.unwrap();
+    }
+    hs.close().await;
+    let names = fs::read_dir(&folder.0)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name());
+    assert!(
+        names
+            .into_iter()
+            .all(|name| !name.to_string_lossy().contains(".part"))
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_in_memory_has_nothing_to_copy() {
+    let world = World::new();
+    let a = world.server("a.test").await;
+    let error = a.hs.backup(Path::new("/tmp/never")).await.unwrap_err();
+    assert_eq!(
+        (error.code(), error.about()),
+        (
+            Code::BadParam,
+            "backup to /tmp/never: the store is in memory and has no file"
+        )
+    );
+    assert_eq!(a.hs.check_store(true).await.unwrap(), StoreReport::default());
+}
