@@ -18,10 +18,11 @@ from signedjson.key import decode_verify_key_bytes
 from signedjson.sign import verify_signed_json
 from synapse import event_auth
 from synapse.api.errors import SynapseError
-from synapse.api.room_versions import KNOWN_ROOM_VERSIONS
+from synapse.api.room_versions import KNOWN_ROOM_VERSIONS, EventFormatVersions, StateResolutionVersions
 from synapse.crypto.event_signing import check_event_content_hash, compute_event_reference_hash
 from synapse.events import make_event_from_dict
 from synapse.events.utils import prune_event
+from synapse.state import v1 as state_v1
 from synapse.state.v2 import resolve_events_with_store
 from synapse.storage.databases.main.event_federation import StateDifference
 from unpaddedbase64 import decode_base64, encode_base64
@@ -117,8 +118,12 @@ def judge_event(store, version, public_key, entry):
     redacted = prune_event(event)
     form = redacted.get_pdu_json()
     form.pop("unsigned", None)
+    if version.event_format == EventFormatVersions.ROOM_V1_V2:
+        event_id = event.event_id
+    else:
+        event_id = "$" + encode_base64(compute_event_reference_hash(event)[1], urlsafe=version.identifier != "3")
     answer = {
-        "id": "$" + encode_base64(compute_event_reference_hash(event)[1], urlsafe=version.identifier != "3"),
+        "id": event_id,
         "hash_fits": hash_fits,
         "redacted": encode_canonical_json(form).decode(),
     }
@@ -140,6 +145,9 @@ def merge(store, version, room_id, sets):
     states = []
     for ids in sets:
         states.append({(e.type, e.state_key): e.event_id for e in (store.events[event_id] for event_id in ids)})
+    if version.state_res == StateResolutionVersions.V1:
+        resolve = state_v1.resolve_events_with_store(room_id, version, states, None, store.get_events)
+        return sorted(dict(run(resolve)).values())
     resolved = dict(run(resolve_events_with_store(Clock(), room_id, version, states, None, store)))
     in_room = {event_id: event for event_id, event in store.events.items() if event.room_id == room_id}
     if len(in_room) <= IN_MEMORY:

@@ -1,4 +1,4 @@
-//! `diff`: rooms from seeds, judged by roomlet and by Synapse.
+//! `diff`: rooms from seeds, judged by roomlet, by Synapse and by ruma.
 
 use crate::{
     context::Context,
@@ -8,6 +8,10 @@ use anyhow::{Result, ensure};
 
 /// From how many rooms on an optimized build takes less time than it saves.
 const WORTH_OPTIMIZING: u64 = 5_000;
+/// From how many rooms on every case of every rule has to have decided [`OFTEN`].
+const ENOUGH_FOR_RARE_RULES: u64 = 100_000;
+/// See there.
+const OFTEN: &str = "100";
 
 /// Compares so many rooms, from this seed on; of some room versions only, if any are named.
 pub(crate) fn run(context: &Context, rooms: u64, from: u64, versions: &[String]) -> Result<()> {
@@ -23,6 +27,9 @@ pub(crate) fn run(context: &Context, rooms: u64, from: u64, versions: &[String])
     }
     diff.args(["--", "--python"]).arg(python);
     diff.args(["--rooms", &rooms.to_string(), "--from", &from.to_string()]);
+    if versions.is_empty() && rooms >= ENOUGH_FOR_RARE_RULES {
+        diff.args(["--every", OFTEN]);
+    }
     if !versions.is_empty() {
         diff.args(["--versions", &versions.join(",")]);
     }

@@ -1,11 +1,11 @@
-//! Where roomlet's verdict is not Synapse's: the entries of `docs/differences.md`, pinned.
+//! Where roomlet's verdict is not Synapse's or ruma's: the entries of `docs/differences.md`, pinned.
 
 #![allow(clippy::unwrap_used, reason = "a helper of tests fails them")]
 
 mod support;
 
 use roomlet_room::{Denied, auth};
-use roomlet_wire::{KeyId, Map, ServerName, Value, hash, json, sign, sign::KeyPair};
+use roomlet_wire::{EventNum, KeyId, Map, Parsed, Pdu, ServerName, Value, hash, json, sign, sign::KeyPair};
 use support::{Branch, EXACT, World, member, state_event};
 
 fn room(version: &str, create: &str) -> (World, Branch) {
@@ -127,4 +127,127 @@ fn d7_the_content_hash_is_of_all_keys_but_three() {
             hash(r#"{"type":"m.x"}"#)
         );
     }
+}
+
+#[test]
+fn r1_without_join_rules_only_the_invited_may_join() {
+    for version in EXACT {
+        let (mut world, mut at) = room(version, r#"{"creator":"@creator:a"}"#);
+        let join = || member("@x:b", "@x:b", "join");
+        assert_eq!(world.verdict(&at, join()), "AUTH-8d", "{version}");
+        world.send(&mut at, member("@creator:a", "@x:b", "invite"));
+        assert_eq!(world.verdict(&at, join()), "allow", "{version}");
+    }
+}
+
+#[test]
+fn r2_a_value_of_a_wrong_type_is_none() {
+    for version in EXACT {
+        let (mut world, mut at) = room(version, r#"{"creator":"@creator:a"}"#);
+        world.send(&mut at, member("@creator:a", "@x:b", "invite"));
+        for (rules, verdict) in [
+            ("{}", "allow"),
+            // A rule that is none lets nobody in.
+            (r#"{"join_rule":1}"#, "AUTH-8g"),
+            (r#"{"join_rule":null}"#, "AUTH-8g"),
+        ] {
+            let mut at = at.clone();
+            world.send(&mut at, state_event("@creator:a", "m.room.join_rules", "", rules));
+            let join = member("@x:b", "@x:b", "join");
+            assert_eq!(world.verdict(&at, join), verdict, "{version} {rules}");
+        }
+        for (content, verdict) in [
+            ("{}", "AUTH-7"),
+            (r#"{"membership":1}"#, "AUTH-16"),
+            (r#"{"membership":null}"#, "AUTH-16"),
+        ] {
+            let odd = state_event("@creator:a", "m.room.member", "@creator:a", content);
+            assert_eq!(world.verdict(&at, odd), verdict, "{version} {content}");
+        }
+    }
+}
+
+#[test]
+fn r3_an_identifier_of_too_many_bytes_is_held_as_rejected() {
+    for version in roomlet_wire::RoomVersion::supported() {
+        let (mut world, at) = room(version, r#"{"creator":"@creator:a"}"#);
+        let (pdu, auth) = world.sign(&at, &state_event("@creator:a", "x.state", "", "{}"));
+        let mut event = pdu.to_map();
+        event.insert("state_key".into(), "\u{e9}".repeat(200).into());
+        let read = Pdu::<Parsed>::from_object(event, world.version);
+        if world.version.drops_long_ids {
+            assert_eq!(
+                read.unwrap_err().code(),
+                roomlet_wire::Code::TooLarge,
+                "{version}"
+            );
+            continue;
+        }
+        let node = world.node_of(read.unwrap().trust_signatures(), auth, false);
+        let verdict = roomlet_room::ingest::judge_outlier(&node, &world).unwrap();
+        assert_eq!(
+            verdict,
+            roomlet_room::Verdict::Rejected(Denied::OversizedId),
+            "{version}"
+        );
+    }
+}
+
+#[test]
+fn r4_a_room_of_a_version_that_is_not_known_is_refused() {
+    for version in EXACT {
+        let mut world = World::new(version);
+        let content = r#"{"creator":"@creator:a","room_version":"unheard of"}"#;
+        let create = state_event("@creator:a", "m.room.create", "", content);
+        assert_eq!(world.verdict(&Branch::default(), create), "AUTH-1", "{version}");
+    }
+}
+
+fn redacted(text: &str, version: &str) -> String {
+    let version = roomlet_wire::RoomVersion::get(version).unwrap();
+    let event = json::parse_object(text.as_bytes()).unwrap();
+    json::map_to_canonical(&roomlet_wire::redact::redact(&event, version))
+}
+
+#[test]
+fn r5_a_create_event_of_version_12_loses_its_room_id() {
+    let with_room_id = |kind: &str| format!(r#"{{"content":{{}},"room_id":"!x:a","type":"{kind}"}}"#);
+    let create = with_room_id("m.room.create");
+    assert_eq!(
+        redacted(&create, "12"),
+        r#"{"content":{},"type":"m.room.create"}"#
+    );
+    assert_eq!(redacted(&create, "11"), create);
+    let other = with_room_id("m.room.topic");
+    assert_eq!(redacted(&other, "12"), other);
+}
+
+#[test]
+fn r6_of_a_third_party_invite_only_what_was_signed_stays() {
+    for version in ["11", "12"] {
+        for (invite, stays) in [
+            (r#"{"display_name":"x"}"#, r#""third_party_invite":{}"#),
+            (r#""x""#, ""),
+            (
+                r#"{"display_name":"x","signed":{"token":"t"}}"#,
+                r#""third_party_invite":{"signed":{"token":"t"}}"#,
+            ),
+        ] {
+            let event = format!(r#"{{"content":{{"third_party_invite":{invite}}},"type":"m.room.member"}}"#);
+            let wanted = format!(r#"{{"content":{{{stays}}},"type":"m.room.member"}}"#);
+            assert_eq!(redacted(&event, version), wanted, "{version}");
+        }
+    }
+}
+
+#[test]
+fn r7_a_create_event_among_auth_events_is_refused_by_a_rule() {
+    let (mut world, at) = room("12", "{}");
+    let topic = state_event("@creator:a", "m.room.topic", "", "{}");
+    let node = world.draft(&at, topic.citing(&[EventNum(0), EventNum(1)]));
+    let verdict = roomlet_room::ingest::judge_outlier(&node, &world).unwrap();
+    assert_eq!(
+        verdict,
+        roomlet_room::Verdict::Rejected(Denied::CreateAsAuthEvent)
+    );
 }

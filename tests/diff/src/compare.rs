@@ -1,4 +1,4 @@
-//! Where roomlet and Synapse say different things.
+//! Where roomlet and another engine say different things.
 
 use crate::{
     known,
@@ -11,6 +11,8 @@ use std::fmt;
 
 /// A disagreement.
 pub(crate) struct Difference {
+    /// With whom.
+    pub(crate) oracle: &'static str,
     /// What about: `id`, `own`, `merge`, ….
     pub(crate) about: &'static str,
     /// The place in `docs/differences.md`, if it is known.
@@ -20,21 +22,22 @@ pub(crate) struct Difference {
 
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.about, self.text)
+        write!(f, "{}, {}: {}", self.oracle, self.about, self.text)
     }
 }
 
 /// All disagreements about a room.
-pub(crate) fn compare(room: &Room, answers: &Answers) -> Vec<Difference> {
+pub(crate) fn compare(room: &Room, answers: &Answers, oracle: &'static str) -> Vec<Difference> {
     let mut found = Vec::new();
     for (made, answer) in room.events.iter().zip(&answers.events) {
-        compare_event(room, made, answer, &mut found);
+        compare_event(room, made, answer, oracle, &mut found);
     }
     // What is refused or let in for a known reason is so in resolution, too.
     let cause = found.iter().find_map(|difference| difference.known);
     for (i, (merge, theirs)) in room.merges.iter().zip(&answers.merges).enumerate() {
         let mut ours = room.ids(&merge.resolved);
         ours.sort();
+        let Some(theirs) = theirs else { continue };
         if ours != *theirs {
             let only = |a: &[String], b: &[String]| -> Vec<String> {
                 let only = a.iter().filter(|id| !b.contains(id));
@@ -43,10 +46,11 @@ pub(crate) fn compare(room: &Room, answers: &Answers) -> Vec<Difference> {
             let differing = ours.iter().filter(|id| !theirs.contains(id));
             let differing = differing.chain(theirs.iter().filter(|id| !ours.contains(id)));
             found.push(Difference {
+                oracle,
                 about: "merge",
-                known: cause.or_else(|| known::of_merge(room, differing)),
+                known: cause.or_else(|| known::of_merge(room, differing, oracle)),
                 text: format!(
-                    "merge {i}: only roomlet has {:?}, only Synapse has {:?}",
+                    "merge {i}: only roomlet has {:?}, only {oracle} has {:?}",
                     only(&ours, theirs),
                     only(theirs, &ours)
                 ),
@@ -56,14 +60,21 @@ pub(crate) fn compare(room: &Room, answers: &Answers) -> Vec<Difference> {
     found
 }
 
-fn compare_event(room: &Room, made: &Made, answer: &Answer, found: &mut Vec<Difference>) {
+fn compare_event(
+    room: &Room,
+    made: &Made,
+    answer: &Answer,
+    oracle: &'static str,
+    found: &mut Vec<Difference>,
+) {
     let event = || room.shown(&made.node.pdu.id);
     let mut unequal = |about: &'static str, known: Option<&'static str>, ours: String, theirs: String| {
         if ours != theirs {
             found.push(Difference {
+                oracle,
                 about,
                 known,
-                text: format!("{}: roomlet {ours}, Synapse {theirs}", event()),
+                text: format!("{}: roomlet {ours}, {oracle} {theirs}", event()),
             });
         }
     };
@@ -72,17 +83,18 @@ fn compare_event(room: &Room, made: &Made, answer: &Answer, found: &mut Vec<Diff
         let fits = !made.node.pdu.hash_mismatch;
         unequal(
             "content hash",
-            known::of_hash(made),
+            known::of_hash(made, oracle),
             fits.to_string(),
             form.hash_fits.to_string(),
         );
         unequal(
             "redaction",
-            None,
+            known::of_redaction(made, oracle),
             json::map_to_canonical(&made.redacted),
             form.redacted.clone(),
         );
-        unequal("signature", None, "allow".into(), form.signed.clone());
+        let known = known::of_signature(made, &form.signed, oracle);
+        unequal("signature", known, "allow".into(), form.signed.clone());
     }
     let mut verdict = |about: &'static str, ours: &Result<(), Denied>, theirs: &str| {
         if ours.is_ok() == (theirs == "allow") {
@@ -92,9 +104,10 @@ fn compare_event(room: &Room, made: &Made, answer: &Answer, found: &mut Vec<Diff
             .as_ref()
             .map_or_else(ToString::to_string, |()| "allow".into());
         found.push(Difference {
+            oracle,
             about,
-            known: known::reason(room, made, ours, theirs),
-            text: format!("{}: roomlet {text}, Synapse {theirs}", event()),
+            known: known::reason(room, made, ours, theirs, oracle),
+            text: format!("{}: roomlet {text}, {oracle} {theirs}", event()),
         });
     };
     verdict("own auth events", &made.own, &answer.own);

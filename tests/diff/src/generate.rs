@@ -7,7 +7,7 @@ use crate::{
     room::Room,
 };
 use roomlet_room::node::JoinRule;
-use roomlet_wire::{Result, RoomVersion, json::Map};
+use roomlet_wire::{Result, RoomVersion, json::Map, version::EventFormat};
 
 /// Who is there. The first creates the room.
 pub(crate) const USERS: [&str; 7] = [
@@ -117,6 +117,7 @@ impl Generator {
             time: 0,
             more: Map::new(),
             foreign: None,
+            id_server: None,
             auth_after: None,
             twists: Vec::new(),
             tampered: false,
@@ -142,6 +143,9 @@ impl Generator {
             step.prevs.clear();
         }
         step.tampered = step.kind != "m.room.create" && self.random.chance(2);
+        if self.version.event_format == EventFormat::ServerIds && self.random.chance(8) {
+            step.id_server = Some(self.random.pick(&["one", "two", "four"]).into());
+        }
         if self.random.chance(12) {
             step.auth_after = Some(self.random.below(id));
         }

@@ -4,6 +4,9 @@ use crate::room::{Made, Room};
 use roomlet_room::Denied;
 use roomlet_wire::{json::Raw, version::PowerFormat};
 
+const NO_JOIN_RULES: &str = "R1 rooms without join rules";
+const CREATE_WITH_ROOM_ID: &str = "R5 create events with a room id";
+const UNREAD_CONTENT: &str = "R2 contents that ruma does not read";
 const KEYED_LEVELS: &str = "D2 power levels with a state key";
 
 /// The difference that this is, if it is a known one. `theirs` is Synapse's verdict, `ours` the opposite.
@@ -12,7 +15,11 @@ pub(crate) fn reason(
     made: &Made,
     ours: &Result<(), Denied>,
     theirs: &str,
+    oracle: &str,
 ) -> Option<&'static str> {
+    if oracle == "ruma" {
+        return of_ruma(made, ours, theirs);
+    }
     let closed = || {
         let create = room.events.first().map(|create| create.node.pdu.content());
         create.is_some_and(|create| {
@@ -42,6 +49,78 @@ pub(crate) fn reason(
     }
 }
 
+/// As [`reason`], where `theirs` is ruma's verdict.
+fn of_ruma(made: &Made, ours: &Result<(), Denied>, theirs: &str) -> Option<&'static str> {
+    match ours {
+        Ok(()) if theirs.contains("no `m.room.join_rules` event") => Some(NO_JOIN_RULES),
+        Ok(()) if theirs.contains("maximum of 255 bytes") => Some("R3 identifiers of more than 255 bytes"),
+        Ok(())
+            if ["invalid", "missing field", "unknown variant"]
+                .iter()
+                .any(|word| theirs.contains(word)) =>
+        {
+            Some(UNREAD_CONTENT)
+        }
+        Err(Denied::CreateUnknownVersion) => Some("R4 versions that are not known"),
+        Err(Denied::PowerMalformed(fault)) if fault.want == "a user id" => {
+            Some("D3 user ids in power levels")
+        }
+        _ if made.node.pdu.oversized_ids => Some("R3 identifiers of more than 255 bytes"),
+        _ => None,
+    }
+}
+
+/// As [`reason`], for signatures: what ruma says of them.
+pub(crate) fn of_signature(made: &Made, theirs: &str, oracle: &str) -> Option<&'static str> {
+    if oracle != "ruma" {
+        return None;
+    }
+    if has_needless_room_id(made) {
+        return Some(CREATE_WITH_ROOM_ID);
+    }
+    if theirs.contains("cannot contain the `m.room.create` event ID") {
+        return Some("R7 create events among auth events");
+    }
+    if theirs.contains("maximum of 255 bytes") {
+        return Some("R3 identifiers of more than 255 bytes");
+    }
+    theirs.contains("Invalid JSON").then_some(UNREAD_CONTENT)
+}
+
+/// As [`reason`], for a redacted form.
+pub(crate) fn of_redaction(made: &Made, oracle: &str) -> Option<&'static str> {
+    if oracle != "ruma" {
+        return None;
+    }
+    if has_needless_room_id(made) {
+        return Some(CREATE_WITH_ROOM_ID);
+    }
+    let pdu = &made.node.pdu;
+    let invite = pdu.content().get("third_party_invite");
+    let has_signed = invite.is_some_and(|invite| invite.get("signed").is_some());
+    (pdu.version.redaction_v11 && invite.is_some() && !has_signed)
+        .then_some("R6 redacted third-party invites without `signed`")
+}
+
+/// Whether it is a create event with what version 12 took from them.
+fn has_needless_room_id(made: &Made) -> bool {
+    let pdu = &made.node.pdu;
+    pdu.version.room_id_is_create_hash && pdu.kind == "m.room.create" && made.raw.contains_key("room_id")
+}
+
+/// Whether the room has an event by whose content ruma fails where it is part of a state.
+fn has_unread_content(room: &Room) -> bool {
+    room.events.iter().any(|made| {
+        let pdu = &made.node.pdu;
+        let is_text = |key: &str| {
+            pdu.content()
+                .get(key)
+                .is_some_and(|value| value.as_str().is_some())
+        };
+        pdu.kind == "m.room.join_rules" && !is_text("join_rule")
+    })
+}
+
 /// How many servers signed the third-party invite that the event is made of.
 fn signatures(made: &Made) -> usize {
     let invite = made.node.pdu.content().get("third_party_invite");
@@ -50,10 +129,10 @@ fn signatures(made: &Made) -> usize {
 }
 
 /// As [`reason`], for a content hash.
-pub(crate) fn of_hash(made: &Made) -> Option<&'static str> {
+pub(crate) fn of_hash(made: &Made, oracle: &str) -> Option<&'static str> {
     let left_out = ["age_ts", "outlier", "destinations"];
     let any = left_out.iter().any(|key| made.raw.contains_key(*key));
-    any.then_some("D7 keys left out of the content hash")
+    (any && oracle == "Synapse").then_some("D7 keys left out of the content hash")
 }
 
 fn is_keyed_create(made: &Made) -> bool {
@@ -73,6 +152,7 @@ fn is_python_integer(made: &Made, path: &str) -> bool {
 pub(crate) fn of_merge<'a>(
     room: &Room,
     mut differing: impl Iterator<Item = &'a String>,
+    oracle: &str,
 ) -> Option<&'static str> {
     let keyed_levels = |id: &String| {
         let made = room.events.iter().find(|made| made.node.pdu.id.as_str() == id);
@@ -81,5 +161,8 @@ pub(crate) fn of_merge<'a>(
             pdu.kind == "m.room.power_levels" && pdu.state_key.as_deref() != Some("")
         })
     };
+    if oracle == "ruma" {
+        return has_unread_content(room).then_some(UNREAD_CONTENT);
+    }
     differing.all(keyed_levels).then_some(KEYED_LEVELS)
 }

@@ -1,9 +1,10 @@
-//! `roomlet-diff --python PYTHON [--rooms N] [--from SEED] [--jobs N] [--versions V,…]`: rooms from seeds, judged by
-//! roomlet and by Synapse.
+//! `roomlet-diff --python PYTHON [--rooms N] [--from SEED] [--jobs N] [--every N] [--versions V,…]`: rooms from seeds, judged by
+//! roomlet, by Synapse and by ruma.
 //!
 //! Compared are, of each event, its id, content hash, signature, redacted form, the verdict by its own auth events
 //! and that by the state before it; of each merge, the resolved state. Prints how often each rule decided. Fails,
-//! with the smallest room that shows it, if there is a difference that is not in `docs/differences.md`.
+//! with the smallest room that shows it, if there is a difference that is not in `docs/differences.md`; also if a case of a
+//! rule decided less often than `--every` says.
 #![forbid(unsafe_code)]
 
 mod compare;
@@ -15,14 +16,21 @@ mod plan;
 mod random;
 mod report;
 mod room;
+mod ruma;
 mod shrink;
 
-use crate::{compare::compare, oracle::Oracle, plan::Plan, report::Report, room::Room};
+use crate::{
+    compare::{Difference, compare},
+    oracle::Oracle,
+    plan::Plan,
+    report::Report,
+    room::Room,
+};
 use roomlet_wire::{RoomVersion, version::TABLE};
 use std::{env, io, path::Path, path::PathBuf, process::ExitCode, thread};
 
-/// The versions compared: all whose events roomlet can make, the offered ones first.
-const VERSIONS: [&str; 12] = [
+/// The versions compared, the offered ones first.
+const VERSIONS: [&str; 14] = [
     "10",
     "11",
     "org.matrix.msc1767.10",
@@ -35,6 +43,8 @@ const VERSIONS: [&str; 12] = [
     "5",
     "4",
     "3",
+    "2",
+    "1",
 ];
 
 /// How many failures are shrunk and printed.
@@ -45,6 +55,7 @@ struct Options {
     rooms: u64,
     from: u64,
     jobs: u64,
+    every: u64,
     versions: Vec<&'static RoomVersion>,
 }
 
@@ -67,6 +78,7 @@ fn options() -> Result<Options, String> {
         rooms: number("--rooms", 1000)?,
         from: number("--from", 0)?,
         jobs: number("--jobs", 2)?.max(1),
+        every: number("--every", 0)?,
         versions: versions.collect::<Result<_, _>>()?,
     })
 }
@@ -104,7 +116,11 @@ fn main() -> ExitCode {
         }
     }
     print!("{total}");
-    if total.failures.is_empty() {
+    let rare = total.rare(usize::try_from(options.every).unwrap_or(usize::MAX));
+    for (case, count) in &rare {
+        println!("RARE {case} decided {count} times, less than {}", options.every);
+    }
+    if total.failures.is_empty() && rare.is_empty() {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
@@ -124,13 +140,14 @@ fn run(options: &Options, job: u64) -> io::Result<Report> {
         let answers = oracle
             .ask(&room)
             .map_err(|error| io::Error::other(format!("seed {seed}: {error}\n{plan}")))?;
-        let differences = compare(&room, &answers);
+        let mut differences = compare(&room, &answers, "Synapse");
+        differences.extend(compare(&room, &ruma::answers(&room), "ruma"));
         report.count(&room, &answers, &differences);
         let Some(first) = differences.iter().find(|difference| difference.known.is_none()) else {
             continue;
         };
         let text = if report.failures.len() < SHOWN {
-            smallest(&plan, first.about, &mut oracle)
+            smallest(&plan, first, &mut oracle)
         } else {
             first.to_string()
         };
@@ -142,20 +159,24 @@ fn run(options: &Options, job: u64) -> io::Result<Report> {
 }
 
 /// The smallest room that shows a difference of the same sort.
-fn smallest(plan: &Plan, about: &str, oracle: &mut Oracle) -> String {
+fn smallest(plan: &Plan, difference: &Difference, oracle: &mut Oracle) -> String {
     let mut shown = String::new();
     let least = shrink::shrink(plan, |plan| {
         let Ok(room) = Room::make(plan) else { return false };
         if room.events.is_empty() {
             return false;
         }
-        let Ok(answers) = oracle.ask(&room) else {
-            return false;
+        let answers = match difference.oracle {
+            "ruma" => ruma::answers(&room),
+            _ => match oracle.ask(&room) {
+                Ok(answers) => answers,
+                Err(_) => return false,
+            },
         };
-        let differences = compare(&room, &answers);
+        let differences = compare(&room, &answers, difference.oracle);
         let same = differences
             .iter()
-            .find(|it| it.known.is_none() && it.about == about);
+            .find(|it| it.known.is_none() && it.about == difference.about);
         if let Some(same) = same {
             shown = same.to_string();
         }

@@ -21,8 +21,8 @@ pub(crate) struct Oracle {
 /// What it says of a room.
 pub(crate) struct Answers {
     pub(crate) events: Vec<Answer>,
-    /// The ids of each resolved state, sorted.
-    pub(crate) merges: Vec<Vec<String>>,
+    /// The ids of each resolved state, sorted; `None` where there is no answer.
+    pub(crate) merges: Vec<Option<Vec<String>>>,
 }
 
 /// What it says of an event.
@@ -137,10 +137,10 @@ fn read(answer: &Map) -> Option<Answers> {
     });
     let merges = answer.get("merges")?.as_array()?.iter().map(|merge| {
         let ids = merge.as_array()?.iter();
-        ids.map(|id| Some(id.as_str()?.to_owned())).collect()
+        ids.map(|id| Some(id.as_str()?.to_owned())).collect::<Option<_>>()
     });
     Some(Answers {
         events: events.collect::<Option<_>>()?,
-        merges: merges.collect::<Option<_>>()?,
+        merges: merges.map(|ids| ids.map(Some)).collect::<Option<_>>()?,
     })
 }

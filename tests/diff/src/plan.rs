@@ -34,6 +34,8 @@ pub(crate) struct Step {
     pub(crate) more: Map,
     /// The room's id, where that is not the room at hand: the event enters no state.
     pub(crate) foreign: Option<String>,
+    /// The server in the event's id, where servers make ids and it is not the sender's.
+    pub(crate) id_server: Option<String>,
     /// The step after which to look for auth events, instead of the state before.
     pub(crate) auth_after: Option<StepId>,
     pub(crate) twists: Vec<Twist>,
@@ -81,6 +83,9 @@ impl fmt::Display for Step {
         }
         if let Some(room) = &self.foreign {
             write!(f, ", room {room}")?;
+        }
+        if let Some(server) = &self.id_server {
+            write!(f, ", its id made by {server}")?;
         }
         if let Some(step) = self.auth_after {
             write!(f, ", auth events of the state after {step}")?;

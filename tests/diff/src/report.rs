@@ -3,6 +3,63 @@
 use crate::{compare::Difference, oracle::Answers, room::Room};
 use std::{collections::BTreeMap, fmt};
 
+/// Every case in which a rule refuses an event, as [`name`] prints it; but for `RoomIdOfAnotherCreate`, as whoever cites no
+/// event of the room is refused before.
+const CASES: [&str; 52] = [
+    "AliasesOfAnotherServer",
+    "Banned",
+    "CannotInvite",
+    "CannotKnock",
+    "CannotLeave",
+    "CreateAsAuthEvent",
+    "CreateBadCreators",
+    "CreateForeignRoomId",
+    "CreateUnknownVersion",
+    "CreateWithPrevEvents",
+    "CreateWithRoomId",
+    "CreateWithoutCreator",
+    "DuplicateAuthEvent",
+    "ForeignAuthEvent",
+    "JoinForAnother",
+    "JoinRuleForbids",
+    "KnockForAnother",
+    "KnockNotAllowed",
+    "MemberWithoutMembership",
+    "MemberWithoutStateKey",
+    "NoCreate",
+    "NotAuthorised",
+    "NotFederated",
+    "NotInvited",
+    "OversizedId",
+    "PowerChange",
+    "PowerMalformed",
+    "PowerNamesCreator",
+    "PowerTooLow AuthoriseJoin",
+    "PowerTooLow Ban",
+    "PowerTooLow Invite",
+    "PowerTooLow InviteThirdParty",
+    "PowerTooLow Kick",
+    "PowerTooLow Redact",
+    "PowerTooLow Send",
+    "PowerTooLow Unban",
+    "RejectedAuthEvent",
+    "SenderNotJoined Ban",
+    "SenderNotJoined Invite",
+    "SenderNotJoined Kick",
+    "SenderNotJoined Send",
+    "StateKeyOfAnother",
+    "TargetNotBelow Ban",
+    "TargetNotBelow Kick",
+    "ThirdPartyInvite Banned",
+    "ThirdPartyInvite Malformed",
+    "ThirdPartyInvite NoValidSignature",
+    "ThirdPartyInvite OtherSender",
+    "ThirdPartyInvite OtherUser",
+    "ThirdPartyInvite UnknownToken",
+    "UnknownMembership",
+    "UnneededAuthEvent",
+];
+
 /// Counts over many rooms.
 #[derive(Default)]
 pub(crate) struct Report {
@@ -16,7 +73,8 @@ pub(crate) struct Report {
     decided: BTreeMap<String, BTreeMap<String, usize>>,
     /// Refusals of Synapse by an exception that is no refusal.
     failed: usize,
-    known: BTreeMap<&'static str, usize>,
+    /// By explanation, and by what they are about.
+    known: BTreeMap<(&'static str, &'static str), usize>,
     /// Unexplained differences.
     pub(crate) failures: Vec<String>,
 }
@@ -47,9 +105,16 @@ impl Report {
         }
         for difference in differences {
             if let Some(known) = difference.known {
-                *self.known.entry(known).or_default() += 1;
+                *self.known.entry((known, difference.about)).or_default() += 1;
             }
         }
+    }
+
+    /// The cases that decided less often than that, and how often they did.
+    pub(crate) fn rare(&self, least: usize) -> Vec<(&'static str, usize)> {
+        let count = |case: &str| self.decided.values().filter_map(|cases| cases.get(case)).sum();
+        let counts = CASES.iter().map(|case| (*case, count(case)));
+        counts.filter(|(_, count)| *count < least).collect()
     }
 
     pub(crate) fn add(&mut self, other: Self) {
@@ -104,8 +169,8 @@ impl fmt::Display for Report {
                 writeln!(f, "    {case:<36} {count:>9}")?;
             }
         }
-        for (known, count) in &self.known {
-            writeln!(f, "known difference {known}: {count}")?;
+        for ((known, about), count) in &self.known {
+            writeln!(f, "known difference {known} ({about}): {count}")?;
         }
         for failure in &self.failures {
             writeln!(f, "DIFFERENCE {failure}")?;

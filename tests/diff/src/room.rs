@@ -3,10 +3,11 @@
 use crate::plan::{Plan, Step, StepId, Twist};
 use roomlet_room::{Denied, Node, Slots, Source, StateMap, Verdict, auth, ingest, resolve};
 use roomlet_wire::{
-    Code, Error, EventNum, KeyId, Parsed, Pdu, Result, RoomVersion, UserId, hash,
+    Code, Error, EventId, EventNum, KeyId, Parsed, Pdu, Result, RoomVersion, ServerName, UserId, hash,
     json::{Map, Value},
     redact,
     sign::{self, KeyPair, KeyRing, PublicKey},
+    version::EventFormat,
 };
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -175,6 +176,17 @@ impl Room {
             .is_some_and(|num| self.events[num.0 as usize].foreign)
     }
 
+    /// A state by type, state key and event id.
+    pub(crate) fn named<'a>(
+        &'a self,
+        state: &'a StateMap,
+    ) -> impl Iterator<Item = (&'a str, &'a str, &'a EventId)> {
+        state.iter().map(|(slot, num)| {
+            let (kind, key) = self.slots.name(slot);
+            (kind, key, &self.nodes[num.0 as usize].pdu.id)
+        })
+    }
+
     /// The ids of a state's events.
     pub(crate) fn ids(&self, state: &StateMap) -> Vec<String> {
         let id = |num: EventNum| self.nodes[num.0 as usize].pdu.id.to_string();
@@ -248,8 +260,17 @@ impl Room {
 
     /// The event, hashed and signed by the sender's server and by that of whoever authorised the join.
     fn object(&self, step: &Step, prevs: &[EventNum], auth: &[EventNum]) -> Map {
+        let server_ids = self.version.event_format == EventFormat::ServerIds;
         let ids = |nums: &[EventNum]| -> Value {
-            let id = |num: &EventNum| Value::from(self.nodes[num.0 as usize].pdu.id.as_str());
+            let id = |num: &EventNum| {
+                let pdu = &self.nodes[num.0 as usize].pdu;
+                let id = Value::from(pdu.id.as_str());
+                if !server_ids {
+                    return id;
+                }
+                let hashes = Map::from([("sha256".into(), pdu.reference_hash().into())]);
+                vec![id, hashes.into()].into()
+            };
             nums.iter().map(id).collect::<Vec<_>>().into()
         };
         let mut object = step.more.clone();
@@ -267,6 +288,14 @@ impl Room {
         put("auth_events", ids(auth));
         let depth = prevs.iter().map(|num| self.nodes[num.0 as usize].pdu.depth).max();
         put("depth", (depth.unwrap_or(0) + 1).into());
+        let id_server = step.id_server.as_deref();
+        let id_server = id_server.or_else(|| step.sender.split_once(':').map(|(_, server)| server));
+        if server_ids {
+            put(
+                "event_id",
+                format!("$e{}:{}", step.id, id_server.unwrap_or_default()).into(),
+            );
+        }
         put("origin_server_ts", step.time.into());
         let sha256 = Value::from(hash::content_hash(&object));
         object.insert("hashes".into(), Map::from([("sha256".into(), sha256)]).into());
@@ -279,10 +308,13 @@ impl Room {
             .content
             .get("join_authorised_via_users_server")
             .and_then(Value::as_str);
-        for user in [Some(step.sender.as_str()), authorising].into_iter().flatten() {
-            if let Ok(user) = UserId::parse(user) {
-                sign::sign_event(&mut object, self.version, &user.server_name(), &key());
-            }
+        let server_of = |user: &str| Some(UserId::parse(user).ok()?.server_name());
+        let mut signers = vec![server_of(&step.sender), authorising.and_then(server_of)];
+        if server_ids {
+            signers.push(id_server.and_then(|server| ServerName::parse(server).ok()));
+        }
+        for server in signers.into_iter().flatten() {
+            sign::sign_event(&mut object, self.version, &server, &key());
         }
         object
     }

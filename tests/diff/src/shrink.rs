@@ -33,7 +33,9 @@ fn remove_step(plan: &mut Plan, i: usize) {
 
 fn size(plan: &Plan) -> usize {
     let steps = plan.steps.iter().map(|step| {
-        let odd = usize::from(step.auth_after.is_some()) + usize::from(step.tampered);
+        let odd = usize::from(step.auth_after.is_some())
+            + usize::from(step.tampered)
+            + usize::from(step.id_server.is_some());
         100 + step.prevs.len() + odd + step.twists.len() + step.more.len() + step.content.len()
     });
     steps.sum::<usize>() + plan.merges.iter().map(|merge| 100 + merge.len()).sum::<usize>()
@@ -69,6 +71,9 @@ fn candidates(plan: &Plan) -> Vec<Plan> {
         }
         if step.auth_after.is_some() {
             with(&|plan| plan.steps[i].auth_after = None);
+        }
+        if step.id_server.is_some() {
+            with(&|plan| plan.steps[i].id_server = None);
         }
         if step.tampered {
             with(&|plan| plan.steps[i].tampered = false);

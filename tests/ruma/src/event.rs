@@ -2,7 +2,7 @@
 
 use roomlet_wire::RoomVersion;
 use ruma_common::{
-    CanonicalJsonObject, MilliSecondsSinceUnixEpoch, OwnedEventId, OwnedRoomId, OwnedUserId, RoomId,
+    CanonicalJsonObject, EventId, MilliSecondsSinceUnixEpoch, OwnedEventId, OwnedRoomId, OwnedUserId, RoomId,
     RoomVersionId, UserId,
     canonical_json::redact,
     room_version_rules::{EventIdFormatVersion, RoomVersionRules},
@@ -113,6 +113,12 @@ impl Event {
         })
     }
 
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> &EventId {
+        &self.id
+    }
+
     /// The event, rejected or not.
     #[must_use]
     pub fn with_rejected(mut self, rejected: bool) -> Self {
@@ -141,6 +147,25 @@ pub fn id_of(json: &CanonicalJsonObject, rules: &RoomVersionRules) -> Result<Own
 pub fn redacted(json: &CanonicalJsonObject, rules: &RoomVersionRules) -> Result<String, String> {
     let redacted = redact(json.clone(), &rules.redaction, None).map_err(|error| error.to_string())?;
     serde_json::to_string(&redacted).map_err(|error| error.to_string())
+}
+
+/// As [`redacted`], of JSON text.
+///
+/// # Errors
+/// As there.
+pub fn redacted_text(json: &str, rules: &RoomVersionRules) -> Result<String, String> {
+    let json: CanonicalJsonObject = serde_json::from_str(json).map_err(|error| error.to_string())?;
+    redacted(&json, rules)
+}
+
+/// An event of this id from JSON text, read only.
+///
+/// # Errors
+/// What ruma does not read.
+pub fn read(json: &str, id: &str) -> Result<Event, String> {
+    let json: CanonicalJsonObject = serde_json::from_str(json).map_err(|error| error.to_string())?;
+    let id = OwnedEventId::try_from(id).map_err(|error| error.to_string())?;
+    Event::read(&json, id, false)
 }
 
 /// Everything that is checked of one event on its receipt before the authorization rules: form, signatures, content

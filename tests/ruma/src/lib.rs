@@ -5,5 +5,5 @@
 mod event;
 mod room;
 
-pub use event::{Event, Keys, check, id_of, redacted, rules};
-pub use room::{Chain, Room, State};
+pub use event::{Event, Keys, check, id_of, read, redacted, redacted_text, rules};
+pub use room::{Chain, Room, State, state};

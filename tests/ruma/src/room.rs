@@ -178,6 +178,19 @@ impl Room {
     }
 }
 
+/// A state of these events: type, state key and id.
+///
+/// # Panics
+/// If an id is none.
+#[must_use]
+pub fn state<'a>(events: impl Iterator<Item = (&'a str, &'a str, &'a str)>) -> State {
+    let entry = |(kind, key, id): (&str, &str, &str)| {
+        let id = OwnedEventId::try_from(id).expect("an event id");
+        ((kind.into(), key.to_owned()), id)
+    };
+    events.map(entry).collect()
+}
+
 /// Type and state key of a state event.
 fn slot(event: &Event) -> (StateEventType, String) {
     let kind = ruma_state_res::Event::event_type(event).to_string();
