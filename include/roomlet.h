@@ -306,6 +306,10 @@ typedef struct roomlet_config {
    * Bytes of events and states that all open rooms together hold in memory, about. Default 33,554,432.
    */
   uint64_t cache_bytes;
+  /**
+   * How long a room that nobody touches stays in memory, in milliseconds. Default 60,000.
+   */
+  uint64_t room_idle_ms;
 } roomlet_config;
 
 /**

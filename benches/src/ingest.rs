@@ -1,23 +1,15 @@
 //! A whole room from an archive: all rules on, in a file, signatures checked and trusted.
 
 use crate::{
-    engine::rooms::{Branch, KEY, Room, SERVER},
+    archive::{Archive, Home},
+    engine::rooms::{Branch, KEY, Room},
     measure::{Bound, report},
-    remote::published_key,
+    process,
     world::{Folder, open_beside, runtime},
 };
-use async_trait::async_trait;
-use roomlet_homeserver::{
-    Code, Error, Imported, Request, Response, Result, ServerName, StoreKind, Transport, Trust,
-};
+use roomlet_homeserver::{Imported, StoreKind, Trust};
 use roomlet_wire::{KeyId, Pdu, Verified, base64, sign::KeyPair};
-use std::{
-    fs::File,
-    io::{BufWriter, Write as _},
-    path::Path,
-    sync::Arc,
-    time::Instant,
-};
+use std::{path::Path, time::Instant};
 
 /// Events of the room.
 const EVENTS: usize = 100_000;
@@ -27,24 +19,6 @@ const MEMBERS: usize = 1_000;
 const FORK_EVERY: usize = 50;
 /// Bare checks of a signature that are timed.
 const CHECKS: usize = 2_000;
-
-/// The server that the room is of: it publishes its key.
-struct Home {
-    name: ServerName,
-    key: KeyPair,
-}
-
-#[async_trait]
-impl Transport for Home {
-    async fn send(&self, request: Request) -> Result<Response> {
-        if request.target.starts_with("/_matrix/key/v2/server") {
-            Ok(Response::ok(&published_key(&self.name, &self.key)))
-        } else {
-            let about = format!("no way to {}", request.destination);
-            Err(Error::new(Code::Unreachable, about))
-        }
-    }
-}
 
 /// Claims: with signatures at most 1.25 times what the bare checks of these take, without at least 100,000 events a
 /// second and core. Time is that of all cores together.
@@ -86,16 +60,12 @@ pub(crate) fn run() {
 
 /// Seconds of processor time that the import took.
 fn import(store: StoreKind, archive: &Path, trust: Trust) -> f64 {
-    let home = Home {
-        name: ServerName::parse(SERVER).expect("a server name"),
-        key: KeyPair::from_seed(KeyId::parse(KEY).expect("a key id"), &[5; 32]),
-    };
     let runtime = runtime();
     runtime.block_on(async {
-        let server = open_beside(store, Arc::new(home)).await;
-        let (cpu, start) = (processor_seconds(), Instant::now());
+        let server = open_beside(store, Home::new()).await;
+        let (cpu, start) = (process::cpu_seconds(), Instant::now());
         let imported = server.import_room(archive, trust).await.expect("an import");
-        let (cpu, wall) = (processor_seconds() - cpu, start.elapsed().as_secs_f64());
+        let (cpu, wall) = (process::cpu_seconds() - cpu, start.elapsed().as_secs_f64());
         let expected = Imported {
             room: imported.room.clone(),
             accepted: EVENTS as u64,
@@ -118,32 +88,17 @@ fn bare(pdu: &Pdu<Verified>) -> f64 {
     let message = pdu.to_json();
     let signature = base64::decode(&key.sign(message.as_bytes())).expect("base64");
     let public = key.public();
-    let start = processor_seconds();
+    let start = process::cpu_seconds();
     for _ in 0..CHECKS {
         assert!(public.verifies(message.as_bytes(), &signature));
     }
-    (processor_seconds() - start) / CHECKS as f64
-}
-
-/// The processor time of this process, in seconds.
-fn processor_seconds() -> f64 {
-    let usage = std::fs::read_to_string("/proc/self/stat").expect("procfs");
-    let after = usage.rsplit(')').next().unwrap_or_default();
-    let fields: Vec<&str> = after.split_whitespace().collect();
-    let ticks = |at: usize| {
-        fields
-            .get(at)
-            .and_then(|ticks| ticks.parse::<f64>().ok())
-            .unwrap_or(0.0)
-    };
-    (ticks(11) + ticks(12)) / 100.0
+    (process::cpu_seconds() - start) / CHECKS as f64
 }
 
 /// Writes a room's events; gives an ordinary one back.
 fn write_archive(path: &Path, events: usize) -> Pdu<Verified> {
     let (mut room, mut branch) = Room::new(100);
-    let mut written = 0;
-    let mut file = BufWriter::new(File::create(path).expect("the folder can be written"));
+    let mut archive = Archive::create(path);
     for number in 1..MEMBERS {
         room.send_member(&mut branch, number, 0);
     }
@@ -159,19 +114,14 @@ fn write_archive(path: &Path, events: usize) -> Pdu<Verified> {
         } else {
             room.send_message(&mut branch, sender);
         }
-        for node in &room.nodes[written..] {
-            file.write_all(node.pdu.json().as_bytes())
-                .expect("the disk has place");
-            file.write_all(b"\n").expect("the disk has place");
-        }
-        written = room.nodes.len();
+        archive.write_new(&room);
     }
-    file.flush().expect("the disk has place");
+    archive.close();
     room.nodes[room.nodes.len() - 1].pdu.clone()
 }
 
 /// Two moderators change the topic at once; what comes next cites both.
-fn fork(room: &mut Room, branch: Branch, number: usize) -> Branch {
+pub(crate) fn fork(room: &mut Room, branch: Branch, number: usize) -> Branch {
     let mut sides = [branch.clone(), branch];
     for (side, branch) in sides.iter_mut().enumerate() {
         let topic = format!(r#"{{"topic":"the topic of {number} as side {side} sees it"}}"#);

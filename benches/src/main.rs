@@ -2,14 +2,18 @@
 //! fields: `bench`, name, value, unit, bound.
 //!
 //! With names of benchmarks as arguments only those run: `pdu`, `auth`, `resolve` (the engine beside ruma's), `ingest`,
-//! `sends`, `transaction`, `join`, `room_size`, `startup`.
+//! `large_room`, `memory`, `sends`, `transaction`, `join`, `room_size`, `startup`.
 #![forbid(unsafe_code)]
 
+mod archive;
 mod bare;
 mod engine;
 mod ingest;
 mod join;
+mod large_room;
 mod measure;
+mod memory;
+mod process;
 mod remote;
 mod room_size;
 mod sends;
@@ -19,11 +23,13 @@ mod world;
 
 use std::path::Path;
 
-const BENCHMARKS: [(&str, fn()); 9] = [
+const BENCHMARKS: [(&str, fn()); 11] = [
     ("pdu", engine::pdu::run),
     ("auth", engine::auth::run),
     ("resolve", engine::resolve::run),
     ("ingest", ingest::run),
+    ("large_room", large_room::run),
+    ("memory", memory::run),
     ("sends", sends::run),
     ("transaction", transaction::run),
     ("join", join::run),
@@ -37,6 +43,11 @@ fn main() {
         && mode == startup::CHILD
     {
         return startup::open_and_answer(Path::new(file), room);
+    }
+    if let [mode, file, archive] = &arguments[..]
+        && mode == memory::CHILD
+    {
+        return memory::open_and_tell(Path::new(file), Path::new(archive));
     }
     for (name, run) in BENCHMARKS {
         if arguments.is_empty() || arguments.iter().any(|argument| argument == name) {

@@ -122,7 +122,7 @@ fn layout() -> String {
     lines!(roomlet_config: struct_size server_name store_path default_room_version request_timeout_ms
         outbound_pdus_per_second outbound_burst backoff_first_ms backoff_max_ms outbox_per_destination
         missing_events_per_request missing_events_rounds staged_per_room open_rooms key_validity_ms
-        cache_bytes);
+        cache_bytes room_idle_ms);
     lines!(roomlet_host: struct_size user_data release send log updates_available accept_invite accept_join
         accept_request accept_event now_ms random);
     out

@@ -12,6 +12,7 @@ mod interop;
 mod languages;
 mod layers;
 mod licenses;
+mod mutants;
 mod parity;
 mod process;
 mod readme;
@@ -61,7 +62,7 @@ enum Command {
         #[arg(long, default_value_t = 300)]
         seeds: u32,
     },
-    /// Compares roomlet's verdicts on generated rooms with Synapse's
+    /// Compares roomlet's verdicts on generated rooms with Synapse's and ruma's
     Diff {
         /// How many rooms
         #[arg(long, default_value_t = 20_000)]
@@ -72,6 +73,12 @@ enum Command {
         /// Only these room versions
         #[arg(long, value_delimiter = ',')]
         versions: Vec<String>,
+    },
+    /// Makes errors in the rules on purpose and checks that the tests catch each
+    Mutants {
+        /// Only those whose name contains this
+        #[arg(long, default_value = "")]
+        only: String,
     },
     /// Feeds random bytes to the fuzz targets
     Fuzz {
@@ -147,6 +154,7 @@ fn run(context: &Context, command: Command) -> anyhow::Result<()> {
         } => steps::run(context, &only, &skip),
         Command::Interop { pytest } => interop::run(context, &pytest),
         Command::Sim { seeds } => sim::run(context, seeds),
+        Command::Mutants { only } => mutants::run(context, &only),
         Command::Diff {
             rooms,
             from,

@@ -67,6 +67,8 @@ pub struct Limits {
     /// Bytes of events and states that all open rooms together hold in memory, about, beyond what the room at work needs
     /// for the command at hand; what was used least goes first. Default 33,554,432 (32 MiB).
     pub cache_bytes: usize,
+    /// How long a room that nobody touches stays in memory, in milliseconds. Default 60,000.
+    pub room_idle_ms: u64,
     /// How long a published key stays valid, in milliseconds. Default 86,400,000 (a day).
     pub key_validity_ms: i64,
 }
@@ -86,6 +88,7 @@ impl Default for Limits {
             staged_per_room: 1_000,
             open_rooms: 64,
             cache_bytes: 32 << 20,
+            room_idle_ms: 60_000,
             key_validity_ms: 86_400_000,
         }
     }

@@ -94,7 +94,8 @@ impl Homeserver {
             store: store.clone(),
             budget: Arc::new(Budget::new(config.limits.cache_bytes)),
         };
-        let rooms = Rooms::new(home, waker, config.limits.open_rooms);
+        let idle = Duration::from_millis(config.limits.room_idle_ms);
+        let rooms = Rooms::new(home, waker, config.limits.open_rooms, idle);
         let inner = Arc::new(Inner {
             me,
             env,

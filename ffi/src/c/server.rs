@@ -67,6 +67,8 @@ pub struct roomlet_config {
     pub key_validity_ms: i64,
     /// Bytes of events and states that all open rooms together hold in memory, about. Default 33,554,432.
     pub cache_bytes: u64,
+    /// How long a room that nobody touches stays in memory, in milliseconds. Default 60,000.
+    pub room_idle_ms: u64,
 }
 
 // SAFETY: integers and pointers.
@@ -114,6 +116,7 @@ impl roomlet_config {
             &mut limits.cache_bytes,
             usize::try_from(self.cache_bytes).unwrap_or(usize::MAX),
         );
+        set(&mut limits.room_idle_ms, self.room_idle_ms);
         Ok(config)
     }
 }

@@ -75,6 +75,9 @@ pub struct Limits {
     /// Bytes of events and states that all open rooms together hold in memory, about.
     #[uniffi(default = 33554432)]
     pub cache_bytes: u64,
+    /// How long a room that nobody touches stays in memory, in milliseconds.
+    #[uniffi(default = 60000)]
+    pub room_idle_ms: u64,
     /// How long a published signing key stays valid, in milliseconds.
     #[uniffi(default = 86400000)]
     pub key_validity_ms: i64,
@@ -95,6 +98,7 @@ impl From<Limits> for core::Limits {
             staged_per_room: limits.staged_per_room as usize,
             open_rooms: limits.open_rooms as usize,
             cache_bytes: usize::try_from(limits.cache_bytes).unwrap_or(usize::MAX),
+            room_idle_ms: limits.room_idle_ms,
             key_validity_ms: limits.key_validity_ms,
         }
     }
@@ -117,6 +121,7 @@ impl TryFrom<core::Limits> for Limits {
             staged_per_room: limits.staged_per_room.try_into()?,
             open_rooms: limits.open_rooms.try_into()?,
             cache_bytes: limits.cache_bytes.try_into()?,
+            room_idle_ms: limits.room_idle_ms,
             key_validity_ms: limits.key_validity_ms,
         })
     }

@@ -2,13 +2,14 @@
 
 use super::{
     open::{Home, OpenRoom},
-    task::{self, Closure, Job},
+    task::{self, Closure, Job, Rest},
 };
 use crate::inner::AfterCommit;
 use roomlet_wire::{Code, Error, Result, RoomId, RoomVersion};
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -38,7 +39,9 @@ pub(crate) struct Rooms {
     home: Home,
     after_commit: Arc<dyn AfterCommit>,
     limit: usize,
-    open: Mutex<Open>,
+    /// How long a room that nobody touches stays open.
+    idle: Duration,
+    open: Arc<Mutex<Open>>,
     /// Changes when the server ends.
     closing: watch::Sender<()>,
 }
@@ -79,18 +82,19 @@ impl RoomHandle {
 }
 
 impl Rooms {
-    pub(crate) fn new(home: Home, after_commit: Arc<dyn AfterCommit>, limit: usize) -> Self {
+    pub(crate) fn new(home: Home, after_commit: Arc<dyn AfterCommit>, limit: usize, idle: Duration) -> Self {
         Self {
             home,
             after_commit,
             limit: limit.max(1),
-            open: Mutex::default(),
+            idle,
+            open: Arc::default(),
             closing: watch::Sender::new(()),
         }
     }
 
     fn open(&self) -> MutexGuard<'_, Open> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.open)
     }
 
     /// The room `id`.
@@ -142,13 +146,13 @@ impl Rooms {
         let (jobs, queue) = mpsc::unbounded_channel();
         let busy = Busy::default();
         let closing = self.closing.subscribe();
-        let task = tokio::spawn(task::run(
-            room,
-            queue,
-            closing,
-            self.home.clone(),
-            self.after_commit.clone(),
-        ));
+        let (shared, name) = (self.open.clone(), id.clone());
+        let rest = Rest {
+            after: self.idle,
+            try_close: Box::new(move || lock(&shared).close_if_idle(&name)),
+        };
+        let (home, after_commit) = (self.home.clone(), self.after_commit.clone());
+        let task = tokio::spawn(task::run(room, queue, closing, rest, home, after_commit));
         open.close_idle(self.limit);
         if self.home.budget.is_exceeded() {
             open.close_least_used();
@@ -182,7 +186,20 @@ impl Rooms {
     }
 }
 
+fn lock(open: &Mutex<Open>) -> MutexGuard<'_, Open> {
+    open.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Open {
+    /// Takes a room out, unless somebody holds it: then it stays.
+    fn close_if_idle(&mut self, id: &RoomId) -> bool {
+        let is_idle = |entry: &Entry| Arc::strong_count(&entry.busy) == 1;
+        self.rooms.get(id).is_none_or(is_idle) && {
+            self.rooms.remove(id);
+            true
+        }
+    }
+
     fn tick(&mut self) -> u64 {
         self.clock += 1;
         self.clock
@@ -271,7 +288,10 @@ mod tests {
         let me = ServerName::parse("a.test").unwrap();
         let budget = Arc::new(Budget::new(1 << 20));
         let home = Home { me, store, budget };
-        (Rooms::new(home, Arc::new(Nothing), 1), id)
+        (
+            Rooms::new(home, Arc::new(Nothing), 1, Duration::from_secs(60)),
+            id,
+        )
     }
 
     #[tokio::test]
@@ -290,6 +310,23 @@ mod tests {
         assert_eq!(before, Ok(1));
         assert_eq!(failed.unwrap_err().code(), Code::Panic);
         assert_eq!(after, Ok(None));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_room_that_nobody_touches_is_closed_and_opened_anew() {
+        let (rooms, id) = rooms().await;
+        let room = rooms.get(&id).unwrap();
+        tokio::time::sleep(Duration::from_secs(600)).await;
+        // Somebody holds it.
+        assert_eq!(rooms.open().rooms.len(), 1);
+        room.run(|_| Ok(())).await.unwrap();
+        drop(room);
+        tokio::time::sleep(Duration::from_secs(59)).await;
+        assert_eq!(rooms.open().rooms.len(), 1);
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert_eq!(rooms.open().rooms.len(), 0);
+        rooms.get(&id).unwrap().run(|_| Ok(())).await.unwrap();
+        assert_eq!(rooms.open().rooms.len(), 1);
     }
 
     #[tokio::test]

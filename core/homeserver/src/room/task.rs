@@ -10,6 +10,7 @@ use roomlet_wire::{Code, Error, EventNum, Result, RoomId};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
+    time::Duration,
 };
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -77,12 +78,21 @@ impl<T: Send, F: FnOnce(&mut OpenRoom) -> Result<T> + Send> Job for Closure<T, F
     }
 }
 
-/// Runs a room until its last handle is gone, or until `closing` changes, as the server ends: then the jobs that wait
+/// When a room that nobody touches is closed.
+pub(super) struct Rest {
+    /// After how long.
+    pub(super) after: Duration,
+    /// Closes it, if nobody holds it; whether it did.
+    pub(super) try_close: Box<dyn Fn() -> bool + Send>,
+}
+
+/// Runs a room until its last handle is gone, or nobody touched it for a while, or until `closing` changes, as the server ends: then the jobs that wait
 /// are done, and no more are taken, whoever still has a handle.
 pub(super) async fn run(
     mut room: OpenRoom,
     mut jobs: mpsc::UnboundedReceiver<Box<dyn Job>>,
     mut closing: watch::Receiver<()>,
+    rest: Rest,
     home: Home,
     after_commit: Arc<dyn AfterCommit>,
 ) {
@@ -94,6 +104,12 @@ pub(super) async fn run(
             // An error means that the registry is gone, and with it every way to a new handle.
             _ = closing.changed(), if !jobs.is_closed() => {
                 jobs.close();
+                continue;
+            }
+            () = tokio::time::sleep(rest.after), if !jobs.is_closed() => {
+                if (rest.try_close)() {
+                    return;
+                }
                 continue;
             }
         };

@@ -1,6 +1,8 @@
 //! Transactions are taken once, and client transaction ids make retries safe.
 
 use crate::common::{bodies, history, two, with_peer};
+use roomlet_homeserver::EventId;
+use roomlet_store::Store as _;
 use roomlet_world::{encode, object};
 
 #[tokio::test(start_paused = true)]
@@ -201,4 +203,38 @@ async fn an_event_with_a_wrong_hash_is_taken_redacted() {
     let target = format!("/_matrix/federation/v1/event/{}", encode(&id));
     let reply = test.peer.ask(&test.a.hs, "GET", &target, None).await;
     assert_eq!(reply.events("pdus")[0]["content"], object("{}").into());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_after_a_soft_failed_one_takes_the_place_of_what_that_followed() {
+    let test = with_peer("10").await;
+    let nancy = test.peer.user("nancy");
+    let mut room = test.peer.join(&test.a.hs, &test.room.id, &nancy).await;
+    let ban = test
+        .a
+        .hs
+        .ban(&test.alice, &room.id, &test.mallory, None)
+        .await
+        .unwrap();
+    // A branch that does not know of the ban: Mallory's event is allowed there, and refused by the present.
+    let aside = test.peer.say(&mut room, &nancy, "aside");
+    let late = test.peer.say(&mut room, &test.mallory, "late");
+    let after = test.peer.say(&mut room, &nancy, "after");
+    test.peer
+        .send(&test.a.hs, "t1", &[aside, late.clone(), after.clone()])
+        .await;
+    let record = test.a.record(&room.id);
+    let held = |num| test.a.store.event_by_num(record.num, num).unwrap().unwrap();
+    let mut forward: Vec<EventId> = record.forward.iter().map(|num| held(*num).id).collect();
+    forward.sort_unstable();
+    let mut wanted = vec![ban, room.id_of(&after)];
+    wanted.sort_unstable();
+    assert_eq!(forward, wanted);
+    let late = test
+        .a
+        .store
+        .event(record.num, &room.id_of(&late))
+        .unwrap()
+        .unwrap();
+    assert!(late.flags.soft_failed);
 }
