@@ -24,6 +24,7 @@ const STORE: &str = "roomlet-store";
 const CONTENT: &str = "roomlet-content";
 const FEDERATION: &str = "roomlet-federation";
 const HOMESERVER: &str = "roomlet-homeserver";
+const TOOLKIT: &str = "roomlet-toolkit";
 
 /// The layers, from the bottom up: the diagram of ARCHITECTURE.md.
 const LAYERS: &[Layer] = &[
@@ -64,9 +65,15 @@ const LAYERS: &[Layer] = &[
         pure: false,
     },
     Layer {
+        name: TOOLKIT,
+        folder: "core/toolkit",
+        may_use: &[WIRE, ROOM],
+        pure: false,
+    },
+    Layer {
         name: "roomlet-ffi",
         folder: "ffi",
-        may_use: &[HOMESERVER, FEDERATION, STORE, WIRE],
+        may_use: &[HOMESERVER, TOOLKIT, FEDERATION, STORE, WIRE],
         pure: false,
     },
 ];

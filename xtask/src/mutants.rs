@@ -50,6 +50,7 @@ pub(crate) fn run(context: &Context, only: &str) -> Result<()> {
     ensure!(!mutants.is_empty(), "no mutant's name contains {only:?}");
     let work = context.target.join("mutants");
     let tree = copy_of_tree(context, &work)?;
+    check_without(&tree, &work.join("target"), &mutants)?;
     let mut missed = Vec::new();
     for mutant in &mutants {
         let start = Instant::now();
@@ -155,22 +156,44 @@ fn copy_of_tree(context: &Context, work: &Path) -> Result<PathBuf> {
     Ok(tree)
 }
 
+/// Fails if the tests fail without any error made: then they would seem to catch everything.
+fn check_without(tree: &Path, target: &Path, mutants: &[Mutant]) -> Result<()> {
+    let mut checked: Vec<&[&str]> = Vec::new();
+    for mutant in mutants {
+        let packages = packages(&mutant.file)?;
+        if !checked.contains(&packages) {
+            let fate = test(tree, target, packages)?;
+            ensure!(
+                fate == Fate::Survived,
+                "the tests of {} fail as they are",
+                packages.join(", ")
+            );
+            checked.push(packages);
+        }
+    }
+    Ok(())
+}
+
 fn try_one(tree: &Path, target: &Path, mutant: &Mutant) -> Result<Fate> {
     let path = tree.join(&mutant.file);
     let source = fs::read_to_string(&path)?;
     fs::write(&path, source.replacen(&mutant.old, &mutant.new, 1))?;
-    let fate = test(tree, target, &mutant.file);
+    let fate = test(tree, target, packages(&mutant.file)?);
     fs::write(&path, source)?;
     fate
 }
 
-fn test(tree: &Path, target: &Path, file: &str) -> Result<Fate> {
-    let packages: &[&str] = match file.split('/').nth(1) {
+/// Whose tests have to catch an error in a file.
+fn packages(file: &str) -> Result<&'static [&'static str]> {
+    Ok(match file.split('/').nth(1) {
         Some("wire") => &["roomlet-wire", "roomlet-room"],
         Some("room") => &["roomlet-room"],
         Some("homeserver") => &["roomlet-homeserver"],
         _ => bail!("{file} is in no crate that has mutants"),
-    };
+    })
+}
+
+fn test(tree: &Path, target: &Path, packages: &[&str]) -> Result<Fate> {
     let cargo_test = |more: &[&str]| -> Result<bool> {
         let mut test = cargo(tree, ["test", "--quiet"]);
         for package in packages {

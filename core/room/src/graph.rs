@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn an_error_of_the_lookup_is_passed_on() {
-        let failed = extremities_after(&[], EventNum(2), &nums(&[1]), |_| {
+        let failed = extremities_after(&nums(&[0]), EventNum(2), &nums(&[1]), |_| {
             Err(Error::new(Code::Store, "read"))
         });
         assert_eq!(failed.unwrap_err().code(), Code::Store);
