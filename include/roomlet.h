@@ -177,9 +177,44 @@
 #define ROOMLET_FORWARD 1
 
 /**
+ * `kind` of `roomlet_tool_parse_id`: `@localpart:server`.
+ */
+#define ROOMLET_ID_USER 0
+
+/**
+ * `kind` of `roomlet_tool_parse_id`: `!opaque:server`, or `!hash` from version 12 on.
+ */
+#define ROOMLET_ID_ROOM 1
+
+/**
+ * `kind` of `roomlet_tool_parse_id`: `#localpart:server`.
+ */
+#define ROOMLET_ID_ROOM_ALIAS 2
+
+/**
+ * `kind` of `roomlet_tool_parse_id`: `$hash`, or `$opaque:server` before version 3.
+ */
+#define ROOMLET_ID_EVENT 3
+
+/**
+ * `kind` of `roomlet_tool_parse_id`: `host` or `host:port`.
+ */
+#define ROOMLET_ID_SERVER 4
+
+/**
+ * `kind` of `roomlet_tool_parse_id`: `algorithm:name`; the algorithm is given as `server`.
+ */
+#define ROOMLET_ID_KEY 5
+
+/**
  * What went wrong with which thing. Owned by whoever got it from a call (`roomlet_error_free`), borrowed in a callback.
  */
 typedef struct roomlet_error roomlet_error;
+
+/**
+ * Where the events go that a source is asked for; lives as long as the call of the source.
+ */
+typedef struct roomlet_events roomlet_events;
 
 /**
  * A command under way, or one that has ended. Freeing it does not stop the command.
@@ -392,6 +427,14 @@ typedef struct roomlet_host {
 typedef void (*roomlet_done)(void *user_data,
                              const struct roomlet_result *result,
                              const struct roomlet_error *error);
+
+/**
+ * Gives the events of `ids`, a JSON list, with `roomlet_events_add`, in any order; returns 0, or another number if it
+ * cannot. Called on the thread that calls `roomlet_tool_resolve_state_from`.
+ */
+typedef int32_t (*roomlet_event_source)(void *user_data,
+                                        struct roomlet_bytes ids,
+                                        struct roomlet_events *events);
 
 /**
  * It worked.
@@ -1041,6 +1084,230 @@ roomlet_code roomlet_updates_trim(struct roomlet_server *server,
                                   void *user_data,
                                   struct roomlet_op **op_out,
                                   struct roomlet_error **err);
+
+/**
+ * Gives an event that a source was asked for. The text is copied. Any thread.
+ * Errors: ROOMLET_BAD_ARGUMENT for `events` after the call of the source, and for text that is not UTF-8.
+ */
+roomlet_code roomlet_events_add(struct roomlet_events *events,
+                                struct roomlet_bytes event,
+                                struct roomlet_error **err);
+
+/**
+ * As roomlet_tool_resolve_state, where `source` gives events when they are needed: a call for each step into the auth
+ * chains. Any thread.
+ * Errors: as there; ROOMLET_UNKNOWN_EVENT if `source` does not return 0; ROOMLET_BAD_EVENT if it gives what was not asked for.
+ */
+roomlet_code roomlet_tool_resolve_state_from(struct roomlet_bytes version,
+                                             struct roomlet_bytes states,
+                                             roomlet_event_source source,
+                                             void *user_data,
+                                             struct roomlet_result **result,
+                                             struct roomlet_error **err);
+
+/**
+ * The canonical form of a JSON value, as `result`.
+ * Any thread.
+ * Errors: ROOMLET_BAD_JSON, ROOMLET_NOT_CANONICAL.
+ */
+roomlet_code roomlet_tool_canonical_json(struct roomlet_bytes json,
+                                         struct roomlet_result **result,
+                                         struct roomlet_error **err);
+
+/**
+ * The public key of a signing key, both in unpadded base64; `seed` is its 32 bytes.
+ * Any thread.
+ * Errors: ROOMLET_BAD_PARAM.
+ */
+roomlet_code roomlet_tool_public_key(struct roomlet_bytes seed,
+                                     struct roomlet_result **result,
+                                     struct roomlet_error **err);
+
+/**
+ * The object with the signature of `server` beside those that it has.
+ * Any thread.
+ * Errors: ROOMLET_BAD_JSON, ROOMLET_NOT_CANONICAL, ROOMLET_BAD_ID, ROOMLET_BAD_PARAM for the seed.
+ */
+roomlet_code roomlet_tool_sign_json(struct roomlet_bytes object,
+                                    struct roomlet_bytes server,
+                                    struct roomlet_bytes key_id,
+                                    struct roomlet_bytes seed,
+                                    struct roomlet_result **result,
+                                    struct roomlet_error **err);
+
+/**
+ * Checks the signature of `server` with the key `key_id`.
+ * Any thread.
+ * Errors: ROOMLET_MISSING_SIGNATURE, ROOMLET_BAD_SIGNATURE, ROOMLET_BAD_JSON, ROOMLET_BAD_ID, ROOMLET_BAD_PARAM for the key.
+ */
+roomlet_code roomlet_tool_verify_json(struct roomlet_bytes object,
+                                      struct roomlet_bytes server,
+                                      struct roomlet_bytes key_id,
+                                      struct roomlet_bytes public_key,
+                                      struct roomlet_error **err);
+
+/**
+ * The content hash of an event, as `hashes.sha256` has it.
+ * Any thread.
+ * Errors: ROOMLET_BAD_JSON, ROOMLET_NOT_CANONICAL.
+ */
+roomlet_code roomlet_tool_content_hash(struct roomlet_bytes event,
+                                       struct roomlet_result **result,
+                                       struct roomlet_error **err);
+
+/**
+ * The id of an event of a room of `version`.
+ * Any thread.
+ * Errors: ROOMLET_UNKNOWN_ROOM_VERSION; those of roomlet_tool_check_event.
+ */
+roomlet_code roomlet_tool_event_id(struct roomlet_bytes event,
+                                   struct roomlet_bytes version,
+                                   struct roomlet_result **result,
+                                   struct roomlet_error **err);
+
+/**
+ * What is left of an event after a redaction.
+ * Any thread.
+ * Errors: ROOMLET_UNKNOWN_ROOM_VERSION, ROOMLET_BAD_JSON, ROOMLET_NOT_CANONICAL.
+ */
+roomlet_code roomlet_tool_redact(struct roomlet_bytes event,
+                                 struct roomlet_bytes version,
+                                 struct roomlet_result **result,
+                                 struct roomlet_error **err);
+
+/**
+ * The servers whose signatures an event needs, a JSON list.
+ * Any thread.
+ * Errors: ROOMLET_UNKNOWN_ROOM_VERSION; those of roomlet_tool_check_event.
+ */
+roomlet_code roomlet_tool_required_signers(struct roomlet_bytes event,
+                                           struct roomlet_bytes version,
+                                           struct roomlet_result **result,
+                                           struct roomlet_error **err);
+
+/**
+ * Checks the form of an event: fields, identifiers, sizes, canonical JSON; neither hash nor signatures.
+ * Any thread.
+ * Errors: ROOMLET_BAD_EVENT, ROOMLET_BAD_JSON, ROOMLET_NOT_CANONICAL, ROOMLET_TOO_LARGE, ROOMLET_BAD_ID, naming field and rule;
+ * ROOMLET_UNKNOWN_ROOM_VERSION.
+ */
+roomlet_code roomlet_tool_check_event(struct roomlet_bytes event,
+                                      struct roomlet_bytes version,
+                                      struct roomlet_error **err);
+
+/**
+ * The event with its content hash and the signature of `server`.
+ * Any thread.
+ * Errors: as roomlet_tool_sign_json; ROOMLET_UNKNOWN_ROOM_VERSION.
+ */
+roomlet_code roomlet_tool_sign_event(struct roomlet_bytes event,
+                                     struct roomlet_bytes version,
+                                     struct roomlet_bytes server,
+                                     struct roomlet_bytes key_id,
+                                     struct roomlet_bytes seed,
+                                     struct roomlet_result **result,
+                                     struct roomlet_error **err);
+
+/**
+ * Checks the signatures that an event needs, and its content hash; the result is the event, or its redacted form if the
+ * hash does not fit. `keys` is a JSON object by server, then by key id, of public keys in base64.
+ * Any thread.
+ * Errors: ROOMLET_MISSING_SIGNATURE, ROOMLET_BAD_SIGNATURE, ROOMLET_UNKNOWN_KEY, ROOMLET_BAD_PARAM for `keys`; those of
+ * roomlet_tool_check_event.
+ */
+roomlet_code roomlet_tool_verify_event(struct roomlet_bytes event,
+                                       struct roomlet_bytes version,
+                                       struct roomlet_bytes keys,
+                                       struct roomlet_result **result,
+                                       struct roomlet_error **err);
+
+/**
+ * Whether an event is allowed by its own auth events, which are given; a JSON object of `allowed`, and if it is not `rule`,
+ * a name that stays, and `about`. Neither hashes nor signatures are looked at.
+ * Any thread.
+ * Errors: ROOMLET_UNKNOWN_EVENT for an auth event that is not given; those of roomlet_tool_check_event.
+ */
+roomlet_code roomlet_tool_check_auth_events(struct roomlet_bytes event,
+                                            const struct roomlet_bytes *auth_events,
+                                            size_t auth_events_count,
+                                            struct roomlet_bytes version,
+                                            struct roomlet_result **result,
+                                            struct roomlet_error **err);
+
+/**
+ * Whether an event is allowed in the state of these events; else as roomlet_tool_check_auth_events.
+ * Any thread.
+ * Errors: those of roomlet_tool_check_event.
+ */
+roomlet_code roomlet_tool_check_auth(struct roomlet_bytes event,
+                                     const struct roomlet_bytes *state,
+                                     size_t state_count,
+                                     struct roomlet_bytes version,
+                                     struct roomlet_result **result,
+                                     struct roomlet_error **err);
+
+/**
+ * The types and state keys of the state events that an event has to cite, a JSON list of pairs. The event need not be
+ * finished.
+ * Any thread.
+ * Errors: ROOMLET_BAD_EVENT, ROOMLET_BAD_JSON, ROOMLET_UNKNOWN_ROOM_VERSION.
+ */
+roomlet_code roomlet_tool_auth_types(struct roomlet_bytes event,
+                                     struct roomlet_bytes version,
+                                     struct roomlet_result **result,
+                                     struct roomlet_error **err);
+
+/**
+ * The ids of those events of `state` that an event has to cite, a JSON list.
+ * Any thread.
+ * Errors: as roomlet_tool_auth_types; those of roomlet_tool_check_event.
+ */
+roomlet_code roomlet_tool_select_auth_events(struct roomlet_bytes event,
+                                             const struct roomlet_bytes *state,
+                                             size_t state_count,
+                                             struct roomlet_bytes version,
+                                             struct roomlet_result **result,
+                                             struct roomlet_error **err);
+
+/**
+ * The ids of the events of the state that several states resolve to, a JSON list. `states` is a JSON list of lists of
+ * event ids; `events` has these events and their auth chains.
+ * Any thread.
+ * Errors: ROOMLET_UNKNOWN_EVENT for an event that is needed and not given; ROOMLET_BAD_EVENT; ROOMLET_BAD_PARAM for `states`.
+ */
+roomlet_code roomlet_tool_resolve_state(struct roomlet_bytes version,
+                                        struct roomlet_bytes states,
+                                        const struct roomlet_bytes *events,
+                                        size_t events_count,
+                                        struct roomlet_result **result,
+                                        struct roomlet_error **err);
+
+/**
+ * Checks an identifier and takes it apart: a JSON object of `local`, `server`, `host` and `port`, the last three null where
+ * there is none. `kind` is a constant ROOMLET_ID_*.
+ * Any thread.
+ * Errors: ROOMLET_BAD_ID, with the rule; ROOMLET_BAD_ARGUMENT for another kind.
+ */
+roomlet_code roomlet_tool_parse_id(int32_t kind,
+                                   struct roomlet_bytes text,
+                                   struct roomlet_result **result,
+                                   struct roomlet_error **err);
+
+/**
+ * The names of all room versions, a JSON list.
+ * Any thread.
+ * Errors: none.
+ */
+roomlet_code roomlet_tool_room_versions(struct roomlet_result **result, struct roomlet_error **err);
+
+/**
+ * What a room version can do, a JSON object.
+ * Any thread.
+ * Errors: ROOMLET_UNKNOWN_ROOM_VERSION.
+ */
+roomlet_code roomlet_tool_room_version(struct roomlet_bytes version,
+                                       struct roomlet_result **result,
+                                       struct roomlet_error **err);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -4,6 +4,7 @@ use roomlet_homeserver::{
     Code, CreateRoom, Error, Imported, Member, Page, Preset, Result, RoomEvent, RoomSummary, RoomUpdate,
     StoreReport, StreamPos, Trust, UpdateEntry, UserId,
 };
+use roomlet_toolkit::{ParsedId, RoomVersionInfo, Verdict};
 use roomlet_wire::{Map, Value, json};
 
 /// A JSON object being written, its members in the order of the calls.
@@ -247,6 +248,91 @@ pub(crate) fn imported(imported: &Imported) -> String {
         ("known", count(imported.known)),
         ("left_out", count(imported.left_out)),
         ("first_fault", fault),
+    ]))
+}
+
+/// Texts, as a JSON list.
+pub(crate) fn strings(texts: &[String]) -> String {
+    let list = texts.iter().map(|text| Value::from(text.as_str()));
+    json::to_canonical(&Value::Array(list.collect()))
+}
+
+/// Types and state keys, as a JSON list of pairs.
+pub(crate) fn pairs(pairs: &[(String, String)]) -> String {
+    let pair = |(kind, key): &(String, String)| Value::Array(vec![kind.as_str().into(), key.as_str().into()]);
+    json::to_canonical(&Value::Array(pairs.iter().map(pair).collect()))
+}
+
+/// Reads states by the ids of their events: a JSON list of lists.
+///
+/// # Errors
+/// [`Code::BadJson`], [`Code::BadParam`].
+pub(crate) fn states(states: &str) -> Result<Vec<Vec<String>>> {
+    let wrong = || Error::new(Code::BadParam, "states: not a list of lists of event ids");
+    let value = json::parse(states.as_bytes()).map_err(|error| error.context("states"))?;
+    let ids = |state: &Value| -> Result<Vec<String>> {
+        let ids = state.as_array().ok_or_else(wrong)?.iter();
+        ids.map(|id| Ok(id.as_str().ok_or_else(wrong)?.to_owned()))
+            .collect()
+    };
+    value.as_array().ok_or_else(wrong)?.iter().map(ids).collect()
+}
+
+/// A verdict, as a JSON object.
+pub(crate) fn verdict(verdict: &Verdict) -> String {
+    let mut entries = object([("allowed", Value::Bool(verdict.is_allowed))]);
+    let rule = verdict
+        .rule
+        .as_deref()
+        .map(|rule| ("rule".to_owned(), rule.into()));
+    let about = verdict
+        .about
+        .as_deref()
+        .map(|about| ("about".to_owned(), about.into()));
+    entries.extend(rule.into_iter().chain(about));
+    json::map_to_canonical(&entries)
+}
+
+/// An identifier's parts, as a JSON object.
+pub(crate) fn parsed_id(id: &ParsedId) -> String {
+    let text = |text: &Option<String>| text.as_deref().map_or(Value::Null, Value::from);
+    let port = id.port.map_or(Value::Null, |port| Value::Int(port.into()));
+    json::map_to_canonical(&object([
+        ("local", id.local.as_str().into()),
+        ("server", text(&id.server)),
+        ("host", text(&id.host)),
+        ("port", port),
+    ]))
+}
+
+/// What a room version can do, as a JSON object.
+pub(crate) fn room_version(version: &RoomVersionInfo) -> String {
+    json::map_to_canonical(&object([
+        ("id", version.id.as_str().into()),
+        ("stable", Value::Bool(version.is_stable)),
+        ("event_ids", version.event_ids.into()),
+        ("state_resolution", version.state_resolution.into()),
+        ("power_levels", version.power_levels.into()),
+        (
+            "strict_canonical_json",
+            Value::Bool(version.strict_canonical_json),
+        ),
+        (
+            "enforces_key_validity",
+            Value::Bool(version.enforces_key_validity),
+        ),
+        ("special_aliases", Value::Bool(version.special_aliases)),
+        ("knock", Value::Bool(version.knock)),
+        ("restricted", Value::Bool(version.restricted)),
+        ("knock_restricted", Value::Bool(version.knock_restricted)),
+        ("redacts_in_content", Value::Bool(version.redacts_in_content)),
+        ("creator_is_sender", Value::Bool(version.creator_is_sender)),
+        (
+            "room_id_is_create_hash",
+            Value::Bool(version.room_id_is_create_hash),
+        ),
+        ("creators_rank_above", Value::Bool(version.creators_rank_above)),
+        ("extensible_events", Value::Bool(version.extensible_events)),
     ]))
 }
 

@@ -7,8 +7,9 @@ use roomlet_homeserver::Code;
 use std::{fmt::Write, fs, mem::offset_of, path::PathBuf};
 
 /// The sources of the header, in the order in which a reader meets them.
-const SOURCES: [&str; 12] = [
-    "abi", "error", "bytes", "result", "op", "exchange", "host", "server", "room", "store", "read", "updates",
+const SOURCES: [&str; 13] = [
+    "abi", "error", "bytes", "result", "op", "exchange", "host", "server", "room", "store", "read",
+    "updates", "toolkit",
 ];
 
 #[test]

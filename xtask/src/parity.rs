@@ -1,6 +1,7 @@
 //! `parity`: every operation of the facade exists in every language, and that language's tests use it.
 //!
-//! `docs/operations.md` has the table: a row an operation, a column a language, a cell the name there.
+//! `docs/operations.md` and `docs/toolkit.md` have the tables: a row an operation, a column a language, a cell the name
+//! there.
 
 use crate::context::Context;
 use anyhow::{Context as _, Result, bail, ensure};
@@ -10,8 +11,26 @@ use std::{
     path::Path,
 };
 
-const TABLE: &str = "docs/operations.md";
-const FACADE: &str = "core/homeserver/src/homeserver.rs";
+/// What a page lists: what is in a source file.
+struct Page {
+    file: &'static str,
+    source: &'static str,
+    /// The names in the source that have to have a row.
+    names: fn(&str) -> BTreeSet<String>,
+}
+
+const PAGES: [Page; 2] = [
+    Page {
+        file: "docs/operations.md",
+        source: "core/homeserver/src/homeserver.rs",
+        names: operations,
+    },
+    Page {
+        file: "docs/toolkit.md",
+        source: "core/toolkit/src/lib.rs",
+        names: functions,
+    },
+];
 
 /// Operations for Rust programs alone: what they take is a Rust trait.
 const RUST_ONLY: &[&str] = &["open_with"];
@@ -38,7 +57,10 @@ const LANGUAGES: &[Language] = &[
     },
     Language {
         name: "Python",
-        declared_in: &["bindings/python/src/roomlet/homeserver.py"],
+        declared_in: &[
+            "bindings/python/src/roomlet/homeserver.py",
+            "bindings/python/src/roomlet/toolkit.py",
+        ],
         tested_in: &["bindings/python/tests"],
     },
     Language {
@@ -53,18 +75,35 @@ const LANGUAGES: &[Language] = &[
     },
 ];
 
-/// Checks the table against the facade and the languages; reports everything that is missing at once.
+/// Checks the tables against their sources and the languages; reports everything that is missing at once.
 pub(crate) fn run(context: &Context) -> Result<()> {
-    let mut facade = operations(&read(&context.root.join(FACADE))?);
-    facade.retain(|operation| !RUST_ONLY.contains(&operation.as_str()));
-    let table = rows(&read(&context.root.join(TABLE))?)?;
     let mut wrong = Vec::new();
-    for operation in facade.iter().filter(|operation| !table.contains_key(*operation)) {
-        wrong.push(format!("{TABLE} has no row for `{operation}`"));
+    let mut count = 0;
+    for page in &PAGES {
+        count += check(context, page, &mut wrong)?;
     }
-    for operation in table.keys().filter(|operation| !facade.contains(*operation)) {
+    if !wrong.is_empty() {
+        bail!("{}", wrong.join("\n"));
+    }
+    println!(
+        "{count} operations in {} languages: all there, all tested",
+        LANGUAGES.len()
+    );
+    Ok(())
+}
+
+/// Checks one page; how many operations it has to list.
+fn check(context: &Context, page: &Page, wrong: &mut Vec<String>) -> Result<usize> {
+    let (file, source) = (page.file, page.source);
+    let mut names = (page.names)(&read(&context.root.join(source))?);
+    names.retain(|operation| !RUST_ONLY.contains(&operation.as_str()));
+    let table = rows(&read(&context.root.join(file))?).with_context(|| file.to_owned())?;
+    for operation in names.iter().filter(|operation| !table.contains_key(*operation)) {
+        wrong.push(format!("{file} has no row for `{operation}`"));
+    }
+    for operation in table.keys().filter(|operation| !names.contains(*operation)) {
         wrong.push(format!(
-            "{TABLE} has a row for `{operation}`, which {FACADE} has not"
+            "{file} has a row for `{operation}`, which {source} has not"
         ));
     }
     for (column, language) in LANGUAGES.iter().enumerate() {
@@ -83,15 +122,23 @@ pub(crate) fn run(context: &Context) -> Result<()> {
             }
         }
     }
-    if !wrong.is_empty() {
-        bail!("{}", wrong.join("\n"));
-    }
-    println!(
-        "{} operations in {} languages: all there, all tested",
-        facade.len(),
-        LANGUAGES.len()
-    );
-    Ok(())
+    Ok(names.len())
+}
+
+/// The functions that a crate's root gives out.
+fn functions(source: &str) -> BTreeSet<String> {
+    let uses = source.split("pub use ").skip(1);
+    let items = uses.filter_map(|item| item.split_once(';')).map(|(item, _)| item);
+    items
+        .flat_map(|item| {
+            item.rsplit("::")
+                .next()
+                .unwrap_or_default()
+                .split(|letter| !is_word(letter))
+        })
+        .filter(|name| name.starts_with(char::is_lowercase))
+        .map(str::to_owned)
+        .collect()
 }
 
 /// The public methods in the facade's source.
@@ -121,22 +168,14 @@ fn rows(page: &str) -> Result<BTreeMap<String, Vec<String>>> {
     let mut table = BTreeMap::new();
     for line in lines.by_ref().take_while(|line| line.starts_with('|')) {
         let mut row = cells(line);
-        ensure!(
-            row.len() == heading.len(),
-            "{TABLE}: a row of {} cells: {line}",
-            row.len()
-        );
+        ensure!(row.len() == heading.len(), "a row of {} cells: {line}", row.len());
         let operation = row.remove(0);
         ensure!(
             table.insert(operation.clone(), row).is_none(),
-            "{TABLE} has two rows for `{operation}`"
+            "two rows for `{operation}`"
         );
     }
-    ensure!(
-        !table.is_empty(),
-        "{TABLE} has no table headed {}",
-        heading.join(" | ")
-    );
+    ensure!(!table.is_empty(), "no table headed {}", heading.join(" | "));
     Ok(table)
 }
 
@@ -199,6 +238,43 @@ mod tests {
         let source =
             "impl H {\n    pub async fn open(x: u8) {}\n    pub fn wake(&self) {}\n    fn hidden() {}\n}\n";
         assert_eq!(operations(source), ["open", "wake"].map(str::to_owned).into());
+    }
+
+    /// Every code block of the page is, line by line, in the test that the page names before it.
+    #[test]
+    fn the_examples_of_the_toolkit_are_parts_of_tests() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let page = read(&root.join("docs/toolkit.md")).expect("the page");
+        let mut examples = 0;
+        let mut file = String::new();
+        let mut lines = page.lines();
+        while let Some(line) = lines.next() {
+            if let Some((_, rest)) = line.split_once("from [") {
+                file = rest.split(']').next().unwrap_or_default().to_owned();
+            } else if line.starts_with("```") {
+                let source = read(&root.join(&file)).expect("the test");
+                let source: BTreeSet<&str> = source.lines().map(str::trim).collect();
+                for line in lines.by_ref().take_while(|line| !line.starts_with("```")) {
+                    let is_import = line == "from roomlet import toolkit";
+                    assert!(
+                        is_import || source.contains(line.trim()),
+                        "{file} has no line {line:?}"
+                    );
+                }
+                examples += 1;
+            }
+        }
+        assert_eq!(examples, LANGUAGES.len());
+    }
+
+    #[test]
+    fn functions_that_a_crate_gives_out_are_found() {
+        let source =
+            "mod a;\npub use a::{Verdict, check_auth,\n    redact};\npub use b::one;\npub use c::Two;\n";
+        assert_eq!(
+            functions(source),
+            ["check_auth", "one", "redact"].map(str::to_owned).into()
+        );
     }
 
     #[test]

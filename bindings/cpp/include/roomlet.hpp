@@ -8,6 +8,7 @@
 #include "roomlet.h"
 
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -470,6 +471,150 @@ private:
 
     detail::Owner<roomlet_server, roomlet_server_free> server_;
 };
+
+/// Functions without a server: JSON, signatures, events, authorization, state resolution. Text in, text out; what is wrong
+/// throws Error. See docs/toolkit.md.
+namespace toolkit {
+
+using Text = std::string_view;
+using Texts = std::vector<std::string>;
+
+namespace detail {
+
+inline roomlet_bytes b(Text text) {
+    return roomlet::detail::bytes_of(text);
+}
+
+/// Calls what answers at once, and takes its text.
+template <typename Function, typename... Args> std::string answer(Function function, Args... args) {
+    roomlet_result *result = nullptr;
+    roomlet_error *error = nullptr;
+    roomlet::detail::check(function(args..., &result, &error), error);
+    roomlet::detail::Owner<roomlet_result, roomlet_result_free> owner(result);
+    return roomlet::detail::string_of(roomlet_result_bytes(result));
+}
+
+template <typename Function, typename... Args> void check(Function function, Args... args) {
+    roomlet_error *error = nullptr;
+    roomlet::detail::check(function(args..., &error), error);
+}
+
+} // namespace detail
+
+inline std::string canonical_json(Text json) {
+    return detail::answer(roomlet_tool_canonical_json, detail::b(json));
+}
+inline std::string public_key(Text seed) {
+    return detail::answer(roomlet_tool_public_key, detail::b(seed));
+}
+inline std::string sign_json(Text object, Text server, Text key_id, Text seed) {
+    return detail::answer(roomlet_tool_sign_json, detail::b(object), detail::b(server), detail::b(key_id),
+                          detail::b(seed));
+}
+inline void verify_json(Text object, Text server, Text key_id, Text public_key) {
+    detail::check(roomlet_tool_verify_json, detail::b(object), detail::b(server), detail::b(key_id),
+                  detail::b(public_key));
+}
+inline std::string content_hash(Text event) {
+    return detail::answer(roomlet_tool_content_hash, detail::b(event));
+}
+inline std::string event_id(Text event, Text version) {
+    return detail::answer(roomlet_tool_event_id, detail::b(event), detail::b(version));
+}
+inline std::string redact(Text event, Text version) {
+    return detail::answer(roomlet_tool_redact, detail::b(event), detail::b(version));
+}
+/// A JSON list.
+inline std::string required_signers(Text event, Text version) {
+    return detail::answer(roomlet_tool_required_signers, detail::b(event), detail::b(version));
+}
+inline void check_event(Text event, Text version) {
+    detail::check(roomlet_tool_check_event, detail::b(event), detail::b(version));
+}
+inline std::string sign_event(Text event, Text version, Text server, Text key_id, Text seed) {
+    return detail::answer(roomlet_tool_sign_event, detail::b(event), detail::b(version), detail::b(server),
+                          detail::b(key_id), detail::b(seed));
+}
+/// `keys`: a JSON object by server, then by key id.
+inline std::string verify_event(Text event, Text version, Text keys) {
+    return detail::answer(roomlet_tool_verify_event, detail::b(event), detail::b(version), detail::b(keys));
+}
+/// A JSON object: `allowed`, and if it is not `rule` and `about`.
+inline std::string check_auth_events(Text event, const Texts &auth_events, Text version) {
+    auto events = roomlet::detail::bytes_of(auth_events);
+    return detail::answer(roomlet_tool_check_auth_events, detail::b(event), events.data(), events.size(),
+                          detail::b(version));
+}
+/// As check_auth_events.
+inline std::string check_auth(Text event, const Texts &state, Text version) {
+    auto events = roomlet::detail::bytes_of(state);
+    return detail::answer(roomlet_tool_check_auth, detail::b(event), events.data(), events.size(), detail::b(version));
+}
+/// A JSON list of pairs: type and state key.
+inline std::string auth_types(Text event, Text version) {
+    return detail::answer(roomlet_tool_auth_types, detail::b(event), detail::b(version));
+}
+/// A JSON list of event ids.
+inline std::string select_auth_events(Text event, const Texts &state, Text version) {
+    auto events = roomlet::detail::bytes_of(state);
+    return detail::answer(roomlet_tool_select_auth_events, detail::b(event), events.data(), events.size(),
+                          detail::b(version));
+}
+/// `states`: a JSON list of lists of event ids. The result is a JSON list of event ids.
+inline std::string resolve_state(Text version, Text states, const Texts &events) {
+    auto all = roomlet::detail::bytes_of(events);
+    return detail::answer(roomlet_tool_resolve_state, detail::b(version), detail::b(states), all.data(), all.size());
+}
+/// As resolve_state; `source` gets a JSON list of ids and gives these events. What it throws comes out again.
+inline std::string resolve_state_from(Text version, Text states, const std::function<Texts(std::string ids)> &source) {
+    struct Call {
+        const std::function<Texts(std::string)> &source;
+        std::exception_ptr thrown;
+    } call{source, nullptr};
+    auto events_of = [](void *data, roomlet_bytes ids, roomlet_events *events) -> std::int32_t {
+        auto &call = *static_cast<Call *>(data);
+        try {
+            for (const auto &event : call.source(roomlet::detail::string_of(ids))) {
+                detail::check(roomlet_events_add, events, detail::b(event));
+            }
+            return 0;
+        } catch (...) {
+            call.thrown = std::current_exception();
+            return 1;
+        }
+    };
+    try {
+        return detail::answer(roomlet_tool_resolve_state_from, detail::b(version), detail::b(states), +events_of,
+                              static_cast<void *>(&call));
+    } catch (const Error &) {
+        if (call.thrown) {
+            std::rethrow_exception(call.thrown);
+        }
+        throw;
+    }
+}
+enum class IdKind : std::int32_t {
+    User = ROOMLET_ID_USER,
+    Room = ROOMLET_ID_ROOM,
+    RoomAlias = ROOMLET_ID_ROOM_ALIAS,
+    Event = ROOMLET_ID_EVENT,
+    Server = ROOMLET_ID_SERVER,
+    Key = ROOMLET_ID_KEY,
+};
+/// A JSON object: `local`, `server`, `host`, `port`.
+inline std::string parse_id(IdKind kind, Text text) {
+    return detail::answer(roomlet_tool_parse_id, static_cast<std::int32_t>(kind), detail::b(text));
+}
+/// A JSON list.
+inline std::string room_versions() {
+    return detail::answer(roomlet_tool_room_versions);
+}
+/// A JSON object.
+inline std::string room_version(Text id) {
+    return detail::answer(roomlet_tool_room_version, detail::b(id));
+}
+
+} // namespace toolkit
 
 } // namespace roomlet
 

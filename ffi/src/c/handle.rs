@@ -24,7 +24,7 @@ static NEXT: AtomicUsize = AtomicUsize::new(1);
 const KIND_BITS: u32 = 4;
 
 /// The C names of the kinds, by number.
-const KINDS: [&str; 9] = [
+const KINDS: [&str; 10] = [
     "",
     "roomlet_server",
     "roomlet_op",
@@ -34,6 +34,7 @@ const KINDS: [&str; 9] = [
     "roomlet_request",
     "roomlet_reply",
     "roomlet_question",
+    "roomlet_events",
 ];
 
 /// A type that C sees only as a pointer.

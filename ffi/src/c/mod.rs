@@ -19,4 +19,5 @@ pub mod room;
 pub mod server;
 mod server_life;
 pub mod store;
+pub mod toolkit;
 pub mod updates;

@@ -12,6 +12,7 @@ mod operation;
 mod records;
 mod rooms;
 mod shared;
+pub mod toolkit;
 
 pub use config::{Config, Limits, default_limits};
 pub use error::{ErrorCode, HostError, RoomletError, TransportError, error_codes};

@@ -1,5 +1,6 @@
 """A Matrix homeserver core that lives inside your program."""
 
+from . import toolkit
 from .errors import Code, RoomletError, TransportError
 from .homeserver import Homeserver, JsonObject, Limits
 from .types import (
@@ -42,4 +43,5 @@ __all__ = [
     "Transport",
     "TransportError",
     "Update",
+    "toolkit",
 ]

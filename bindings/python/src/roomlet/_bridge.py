@@ -36,7 +36,8 @@ log = logging.getLogger("roomlet")
 # The generated error classes are assembled at run time, where a type checker does not see their variants.
 _Failed: type[Exception] = getattr(native.RoomletError, "Failed")
 _Unreachable: Callable[[str], Exception] = getattr(native.TransportError, "Unreachable")
-_HostFailed: Callable[[str], Exception] = getattr(native.HostError, "Failed")
+host_failed: Callable[[str], Exception] = getattr(native.HostError, "Failed")
+"""The error of a callback that fails."""
 
 
 def raised(error: Any) -> RoomletError:
@@ -131,9 +132,9 @@ class HostPolicy(native.HostPolicy):
         try:
             return bool(await question)
         except asyncio.CancelledError:
-            raise _HostFailed("the question was cancelled") from None
+            raise host_failed("the question was cancelled") from None
         except Exception as error:
-            raise _HostFailed(repr(error)) from None
+            raise host_failed(repr(error)) from None
 
 
 class HostLogger(native.Logger):
