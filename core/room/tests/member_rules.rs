@@ -114,6 +114,53 @@ fn a_restricted_join_needs_a_joined_user_with_the_power_to_invite() {
 }
 
 #[test]
+fn who_authorises_a_restricted_join_has_to_be_in_the_room_whatever_inviting_needs() {
+    for version in ["8", "10", "11", "I.1"] {
+        for (by, verdict) in [
+            ("@alice:b", "allow"),
+            ("@left:b", "AUTH-8e"),
+            ("@invited:b", "AUTH-8e"),
+        ] {
+            let (mut world, at) = room(version, "restricted");
+            let content = format!(r#"{{"membership":"join","join_authorised_via_users_server":"{by}"}}"#);
+            let join = state_event("@new:c", "m.room.member", "@new:c", &content);
+            assert_eq!(world.verdict(&at, join), verdict, "{version}: authorised by {by}");
+        }
+    }
+}
+
+#[test]
+fn inviting_needs_the_power_to_invite() {
+    for version in EXACT {
+        let (mut world, mut at) = room(version, "invite");
+        let levels = format!(r#"{{"users":{USERS},"invite":50}}"#);
+        world.send(
+            &mut at,
+            state_event("@creator:a", "m.room.power_levels", "", &levels),
+        );
+        assert_eq!(
+            world.verdict(&at, member("@alice:b", "@new:c", "invite")),
+            "AUTH-10",
+            "{version}"
+        );
+        assert_eq!(
+            world.verdict(&at, member("@mod:a", "@new:c", "invite")),
+            "allow",
+            "{version}"
+        );
+    }
+}
+
+#[test]
+fn before_version_7_nobody_leaves_after_a_knock() {
+    for (version, verdict) in [("6", "AUTH-12"), ("7", "allow")] {
+        let (mut world, at) = room(version, "invite");
+        let leave = member("@knocked:b", "@knocked:b", "leave");
+        assert_eq!(world.verdict(&at, leave), verdict, "{version}");
+    }
+}
+
+#[test]
 fn the_denial_of_a_restricted_join_says_what_power_was_needed() {
     let (mut world, mut at) = room("11", "restricted");
     let levels = format!(r#"{{"users":{USERS},"invite":50}}"#);

@@ -120,6 +120,88 @@ fn a_ban_undoes_the_topic_that_was_set_beside_it() {
 }
 
 #[test]
+fn a_kick_undoes_the_topic_that_was_set_before_it_on_another_branch() {
+    for version in EXACT {
+        let (mut world, base) = room(version);
+        let (mut a, mut b) = (base.clone(), base.clone());
+        let kick = world.send(&mut a, member("@creator:a", "@alice:b", "leave").at(2_000_000));
+        let second = state_event("@alice:b", "m.room.topic", "", &topic("second"));
+        world.send(&mut b, second.at(1_000_000));
+        let merged = merge(&world, &[&a, &b]);
+        // The kick is a power event, and so comes first, whatever its time.
+        let first = world.held(&base.state, "m.room.topic", "");
+        assert_eq!(world.held(&merged, "m.room.topic", ""), first, "{version}");
+        assert_eq!(
+            world.held(&merged, "m.room.member", "@alice:b"),
+            Some(kick),
+            "{version}"
+        );
+    }
+}
+
+#[test]
+fn who_leaves_keeps_the_topic_that_was_set_before_on_another_branch() {
+    for version in EXACT {
+        let (mut world, base) = room(version);
+        let (mut a, mut b) = (base.clone(), base);
+        let leave = world.send(&mut a, member("@alice:b", "@alice:b", "leave").at(2_000_000));
+        let second = state_event("@alice:b", "m.room.topic", "", &topic("second"));
+        let second = world.send(&mut b, second.at(1_000_000));
+        let merged = merge(&world, &[&a, &b]);
+        // Leaving is no power event: the earlier comes first.
+        assert_eq!(world.held(&merged, "m.room.topic", ""), Some(second), "{version}");
+        assert_eq!(
+            world.held(&merged, "m.room.member", "@alice:b"),
+            Some(leave),
+            "{version}"
+        );
+    }
+}
+
+#[test]
+fn what_lies_between_conflicted_events_is_replayed_in_version_12() {
+    let (mut world, mut base) = World::room("12", "{}", "public");
+    world.send(&mut base, member("@mod:a", "@mod:a", "join"));
+    let first = world.held(&base.state, "m.room.power_levels", "").unwrap();
+    let power = |sender: &str, users: &str| {
+        let content = format!(r#"{{"users":{users}}}"#);
+        state_event(sender, "m.room.power_levels", "", &content)
+    };
+    world.send(&mut base, power("@creator:a", r#"{"@mod:a":100}"#));
+    // All states have it, so that the second power levels are in all auth chains, and in no difference.
+    world.send(
+        &mut base,
+        state_event("@mod:a", "m.room.topic", "", &topic("second")),
+    );
+    let mut a = base.clone();
+    let third = world.send(&mut a, power("@mod:a", r#"{"@mod:a":100,"@x:b":50}"#));
+    let mut b = base;
+    let slot = world.slots.get("m.room.power_levels", "").unwrap();
+    b.state.insert(slot, first);
+    let merged = merge(&world, &[&a, &b]);
+    assert_eq!(world.held(&merged, "m.room.power_levels", ""), Some(third));
+}
+
+#[test]
+fn a_rejected_auth_event_stands_for_nothing() {
+    for version in EXACT {
+        let (mut world, base) = room(version);
+        let (pdu, auth) = world.sign(&base, &member("@new:c", "@new:c", "join"));
+        let join = world.node_of(pdu, auth, true);
+        let join_num = join.num;
+        world.nodes.push(std::sync::Arc::new(join));
+        let held = |kind| world.held(&base.state, kind, "").unwrap();
+        let cited = [held("m.room.create"), held("m.room.power_levels"), join_num];
+        let first = held("m.room.topic");
+        let mut a = base.clone();
+        let second = state_event("@new:c", "m.room.topic", "", &topic("second"));
+        world.send(&mut a, second.citing(&cited).at(2_000_000));
+        let merged = merge(&world, &[&a, &base]);
+        assert_eq!(world.held(&merged, "m.room.topic", ""), Some(first), "{version}");
+    }
+}
+
+#[test]
 fn a_ban_wins_over_a_join_beside_it() {
     for version in EXACT {
         let (mut world, base) = room(version);

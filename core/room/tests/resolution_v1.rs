@@ -122,3 +122,35 @@ fn members_are_resolved_after_join_rules() {
         "the join is refused under `invite`"
     );
 }
+
+#[test]
+fn members_are_judged_by_the_join_rules_that_were_resolved() {
+    let (mut world, base) = room();
+    let (mut a, mut b) = (base.clone(), base);
+    let public = |depth| {
+        let content = r#"{"join_rule":"public"}"#;
+        state_event("@creator:a", "m.room.join_rules", "", content).depth(depth)
+    };
+    world.send(&mut a, public(7));
+    world.send(&mut a, member("@new:c", "@new:c", "join").depth(8));
+    world.send(&mut a, member("@new:c", "@new:c", "leave").depth(9));
+    world.send(&mut b, public(8));
+    let join = world.send(&mut b, member("@new:c", "@new:c", "join").depth(10));
+    let merged = merge(&world, &[&a, &b]);
+    // Without the rules, which are in conflict too, it would be refused.
+    assert_eq!(world.held(&merged, "m.room.member", "@new:c"), Some(join));
+}
+
+#[test]
+fn of_equal_depth_the_smaller_sha_1_of_the_id_wins() {
+    let topic = |sender: &str| state_event(sender, "m.room.topic", "", "{}").depth(8);
+    let (world, events, winner) = fight([topic("@mod:a"), topic("@creator:a")]);
+    let ids = events.map(|event| world.id(event).as_str().to_owned());
+    // Their digests, computed elsewhere, begin with 9195 and 943e.
+    let wanted = [
+        "$l2ax//xOn8vqq+O+ESDCUQw+SxSKvswXm4OuT3jX/xI",
+        "$qiPb43n4xFbkD9jOMJ9gwmYIGZT1nhh+0gAGGE81yOU",
+    ];
+    assert_eq!(ids, wanted);
+    assert_eq!(winner, Some(events[0]));
+}
