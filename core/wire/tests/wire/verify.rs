@@ -2,7 +2,9 @@
 
 use crate::common::{Ring, key, object, server, version};
 use roomlet_wire::{
-    Code, EventId, Map, Parsed, Pdu, RoomId, UserId, Value, Verified, base64, json, pdu::Draft, sign::KeyPair,
+    Code, EventId, Map, Parsed, Pdu, RoomId, RoomVersion, UserId, Value, Verified, base64, json,
+    pdu::Draft,
+    sign::{KeyPair, KeyRing, PublicKey},
 };
 
 fn draft(kind: &str, state_key: Option<&str>, content: &str) -> Draft {
@@ -67,6 +69,27 @@ fn own_events_verify() {
         let verified = pdu.verify(&Ring::default().with("a.example", &one())).unwrap();
         assert_eq!(verified, made, "version {id}");
         assert!(!verified.hash_mismatch);
+    }
+}
+
+/// Notes whether validity was asked for.
+struct Asked(std::sync::Mutex<Vec<bool>>, Ring);
+
+impl KeyRing for Asked {
+    fn key(&self, server: &str, id: &str, at: i64, check_validity: bool) -> roomlet_wire::Result<PublicKey> {
+        self.0.lock().unwrap().push(check_validity);
+        self.1.key(server, id, at, check_validity)
+    }
+}
+
+#[test]
+fn from_version_5_on_a_key_has_to_have_been_valid() {
+    for id in RoomVersion::supported() {
+        let ring = Asked(Default::default(), Ring::default().with("a.example", &one()));
+        let made = signed(draft("m.x", None, "{}"), id);
+        parse(made.to_map(), id).verify(&ring).unwrap();
+        let wanted = !["1", "2", "3", "4"].contains(&id);
+        assert_eq!(*ring.0.lock().unwrap(), [wanted], "version {id}");
     }
 }
 
