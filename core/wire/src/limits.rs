@@ -22,6 +22,9 @@ pub const JSON_DEPTH: usize = 100;
 pub const BODY_JSON_DEPTH: usize = 500;
 /// The body of one inbound request, in bytes (TM-1; Synapse's limit).
 pub const REQUEST_BYTES: usize = 12_500_000;
+/// What a request carries of one event, `unsigned` included, or of a room's preview, in bytes: it is made into a tree,
+/// which takes a hundred times as much memory (TM-1).
+pub const TREE_BYTES: usize = 1 << 20;
 /// The body of one reply to `send_join` or `/state`, in bytes (TM-1).
 pub const STATE_REPLY_BYTES: usize = 500_000_000;
 /// The body of any other reply, in bytes (TM-1).

@@ -2,8 +2,9 @@
 
 use crate::percent;
 use roomlet_wire::{
-    Code, Error, EventId, Map, Result,
+    Code, Error, EventId, Map, Result, Value,
     json::{Object, Raw},
+    limits,
 };
 use std::{borrow::Cow, str::FromStr};
 
@@ -106,9 +107,10 @@ impl<'a> Fields<'a> {
         self.query(name).map(number).transpose()
     }
 
-    /// The whole body.
-    pub(super) fn body(&self) -> Map {
-        self.body.map(Object::to_map).unwrap_or_default()
+    /// The whole body, which is an event.
+    pub(super) fn body(&self) -> Result<Map> {
+        self.body
+            .map_or_else(|| Ok(Map::new()), |body| tree("body", body))
     }
 
     /// A field of the body.
@@ -119,8 +121,16 @@ impl<'a> Fields<'a> {
     /// A field that is an object.
     pub(super) fn object(&self, name: &str) -> Result<Map> {
         let field = self.field(name);
-        let object = field.and_then(Raw::as_object).map(Object::to_map);
-        object.ok_or_else(|| wrong(name, "an object", field))
+        let object = field.and_then(Raw::as_object);
+        tree(name, object.ok_or_else(|| wrong(name, "an object", field))?)
+    }
+
+    /// A field that is an array of things to look into; empty if it is absent.
+    pub(super) fn values(&self, name: &str) -> Result<Vec<Value>> {
+        if let Some(field) = self.field(name) {
+            check_size(name, field.text())?;
+        }
+        Ok(self.list(name)?.into_iter().map(Raw::to_value).collect())
     }
 
     /// A field that is a string.
@@ -166,6 +176,24 @@ impl<'a> Fields<'a> {
 
 fn missing(what: &str) -> Error {
     Error::new(Code::BadParam, format!("{what} is missing")).with_errcode("M_MISSING_PARAM", 400)
+}
+
+/// An object made into a tree, if it is not too large for that.
+fn tree(name: &str, object: Object<'_>) -> Result<Map> {
+    check_size(name, object.text())?;
+    Ok(object.to_map())
+}
+
+fn check_size(name: &str, text: &str) -> Result<()> {
+    if text.len() <= limits::TREE_BYTES {
+        return Ok(());
+    }
+    let about = format!(
+        "`{name}` has {} bytes, at most {} (TM-1)",
+        text.len(),
+        limits::TREE_BYTES
+    );
+    Err(Error::new(Code::TooLarge, about))
 }
 
 fn wrong(name: &str, wanted: &str, is: Option<Raw<'_>>) -> Error {

@@ -1,10 +1,7 @@
 //! One row per endpoint.
 
 use super::{Fields, Inbound, KeyQuery};
-use roomlet_wire::{
-    Code, Error, EventId, KeyId, Result, ServerName, Value,
-    json::{Raw, RawValue},
-};
+use roomlet_wire::{Code, Error, EventId, KeyId, Result, ServerName, Value, json::RawValue};
 use std::collections::BTreeMap;
 
 /// An endpoint.
@@ -95,11 +92,7 @@ pub(super) static ROWS: &[Row] = &[
             event_id: f.next()?,
             version: f.text("room_version")?,
             event: f.object("event")?,
-            preview: f
-                .list("invite_room_state")?
-                .into_iter()
-                .map(Raw::to_value)
-                .collect(),
+            preview: f.values("invite_room_state")?,
         })
     }),
     row("GET", "/_matrix/federation/v1/event/*", |mut f| {
@@ -194,7 +187,7 @@ fn send_join(mut f: Fields<'_>, v1: bool) -> Result<Inbound> {
         room: f.next()?,
         event_id: f.next()?,
         omit_members: f.query("omit_members") == Some("true"),
-        event: f.body(),
+        event: f.body()?,
         v1,
     })
 }
@@ -203,7 +196,7 @@ fn send_leave(mut f: Fields<'_>, v1: bool) -> Result<Inbound> {
     Ok(Inbound::SendLeave {
         room: f.next()?,
         event_id: f.next()?,
-        event: f.body(),
+        event: f.body()?,
         v1,
     })
 }

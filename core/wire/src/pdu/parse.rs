@@ -24,10 +24,6 @@ enum Source {
     Store,
 }
 
-/// Bytes of an event, `unsigned` included, of which a tree is made at most: to explain a refusal, to look into
-/// `unsigned`. A tree takes a hundred times as much.
-const TREE_BYTES: usize = 1 << 20;
-
 impl Pdu<Parsed> {
     /// Reads one PDU from the bytes that a server sent (EV-1, ID-11 … ID-15, CJ-2, CJ-5). What stands in `unsigned` cannot
     /// make it fail, as that is taken away before canonical form and size are checked (EV-20).
@@ -151,7 +147,7 @@ fn from_tree(mut object: Map, version: &'static RoomVersion, source: Source) -> 
 /// Why bytes are no event that could be read at all. Takes its time: it is asked after a refusal only.
 #[cold]
 fn explain(bytes: &[u8], version: &RoomVersion) -> Option<Error> {
-    if bytes.len() > TREE_BYTES {
+    if bytes.len() > limits::TREE_BYTES {
         return None;
     }
     let mut object = match json::parse_object_lenient(bytes) {
@@ -434,8 +430,10 @@ impl Unsigned<'_> {
     /// What is kept of a member event's `unsigned` (EV-20). Unauthenticated: what is unusable is left out, not refused.
     fn preview(self) -> Option<Vec<Value>> {
         let unsigned = match self {
-            Self::Canonical(text) if text.len() <= TREE_BYTES => json::parse_lenient(text.as_bytes()).ok(),
-            Self::In(bytes) if bytes.len() <= TREE_BYTES => {
+            Self::Canonical(text) if text.len() <= limits::TREE_BYTES => {
+                json::parse_lenient(text.as_bytes()).ok()
+            }
+            Self::In(bytes) if bytes.len() <= limits::TREE_BYTES => {
                 json::parse_object_lenient(bytes).ok()?.remove("unsigned")
             }
             Self::Canonical(_) | Self::In(_) => None,

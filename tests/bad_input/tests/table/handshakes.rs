@@ -120,6 +120,11 @@ fn body_part(key: &str, value: &str) -> Option<(String, Value)> {
     Some((key.to_owned(), value_of(value)))
 }
 
+/// An object of more than a mebibyte.
+fn too_large() -> String {
+    format!(r#"{{"x":"{}"}}"#, "x".repeat(1 << 20))
+}
+
 rows! { frame:
     a_template_for_another_servers_user: |s| make(s, "make_join", "@x:third.test", "?ver=10") => Forbidden, "user @x:third.test is not of server peer.test";
     a_template_for_a_local_user: |s| make(s, "make_join", "@nancy:a.test", "?ver=10") => Forbidden, "user @nancy:a.test is not of server peer.test";
@@ -150,6 +155,7 @@ rows! { frame:
     } => Denied, "AUTH-8c: the user is banned";
     a_join_after_events_that_nobody_has: |s| send(s, "send_join", &join_with(s, "prev_events", r#"["$x:y"]"#)) => BadParam, "cites events that nobody has";
     a_join_to_a_room_that_is_not_here: |s| put(s, "v2/send_join/%21x%3Ay/%24x%3Ay", &join(s)) => UnknownRoom, "room !x:y is not known here";
+    a_join_that_is_far_too_large: |s| send(s, "send_join", &join_with(s, "unsigned", &too_large())) => TooLarge, "`body` has 1049";
     a_leave_that_is_a_join: |s| send(s, "send_leave", &join(s)) => BadParam, "its membership is another";
     a_leave_of_who_is_not_there: |s| {
         let user = other(s);
@@ -168,6 +174,8 @@ rows! { frame:
     an_invite_to_a_room_of_an_unknown_version: |s| invite(s, |i| i.version = "99") => UnknownRoomVersion, "room version \"99\" is not known here";
     an_invite_that_is_no_object: |s| invite(s, |i| i.body = body_part("event", "7")) => BadParam, "`event` is or holds an integer; it must be an object";
     an_invite_with_a_version_that_is_a_number: |s| invite(s, |i| i.body = body_part("room_version", "10")) => BadParam, "`room_version` is or holds an integer; it must be a string";
+    an_invite_that_is_far_too_large: |s| invite(s, |i| i.body = body_part("event", &too_large())) => TooLarge, "`event` has 1048584 bytes, at most 1048576 (TM-1)";
+    an_invite_with_a_preview_that_is_far_too_large: |s| invite(s, |i| i.body = body_part("invite_room_state", &format!("[{}]", too_large()))) => TooLarge, "`invite_room_state` has 1048586 bytes, at most 1048576 (TM-1)";
     an_invite_with_a_preview_that_is_no_list: |s| invite(s, |i| i.body = body_part("invite_room_state", "{}")) => BadParam, "`invite_room_state` is or holds an object; it must be an array";
 }
 
