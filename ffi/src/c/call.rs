@@ -11,7 +11,7 @@ use super::{
 };
 use crate::guard;
 use roomlet_homeserver::{Code, Error, Homeserver, Result};
-use std::{ffi::c_void, future::Future, sync::Arc};
+use std::{ffi::c_void, future::Future, pin::Pin, sync::Arc};
 
 /// A call that answers at once.
 pub(super) struct Call {
@@ -104,6 +104,8 @@ impl Command {
                 out.write(handle::put(Arc::clone(&op)));
             }
             let spawner = ticket.core().spawner.clone();
+            // One form for all: each would be compiled with all of the runtime's machinery otherwise.
+            let future: Pin<Box<dyn Future<Output = Result<Outcome>> + Send>> = Box::pin(future);
             spawner.spawn(run(ticket, op, completion, future));
             Ok(())
         })
@@ -115,7 +117,7 @@ async fn run(
     ticket: Ticket,
     op: Arc<Op>,
     completion: Completion,
-    future: impl Future<Output = Result<Outcome>> + Send + 'static,
+    future: Pin<Box<dyn Future<Output = Result<Outcome>> + Send>>,
 ) {
     let outcome = tokio::select! {
         biased;

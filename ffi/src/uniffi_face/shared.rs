@@ -13,6 +13,7 @@ use roomlet_homeserver as core;
 use roomlet_homeserver::Code;
 use std::{
     future::Future,
+    pin::Pin,
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -53,6 +54,14 @@ impl Drop for OwnedRuntime {
             runtime.abandon();
         }
     }
+}
+
+/// Starts `work`. In a box, so that the runtime's machinery is compiled for each result and not for each operation.
+fn spawn<T: Send + 'static>(
+    handle: &Handle,
+    work: Pin<Box<dyn Future<Output = core::Result<T>> + Send>>,
+) -> JoinHandle<core::Result<T>> {
+    handle.spawn(guard::catch_async(work))
 }
 
 impl Shared {
@@ -103,8 +112,8 @@ impl Shared {
         Fut: Future<Output = core::Result<T>> + Send + 'static,
     {
         let (server, handle) = self.live()?;
-        let task = handle.spawn(guard::catch_async(work(server)));
-        self.finish(operation, task).await
+        self.finish(operation, spawn(&handle, Box::pin(work(server))))
+            .await
     }
 
     /// As [`run`](Self::run), but ends `work` when the caller no longer waits: for work that changes nothing.
@@ -118,7 +127,7 @@ impl Shared {
         Fut: Future<Output = core::Result<T>> + Send + 'static,
     {
         let (server, handle) = self.live()?;
-        let task = handle.spawn(guard::catch_async(work(server)));
+        let task = spawn(&handle, Box::pin(work(server)));
         let _end = AbortOnDrop(task.abort_handle());
         self.finish(operation, task).await
     }

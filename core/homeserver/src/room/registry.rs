@@ -2,7 +2,7 @@
 
 use super::{
     open::{Home, OpenRoom},
-    task::{self, Closure, Job, Rest},
+    task::{self, Closure, Job, Rest, Work},
 };
 use crate::inner::AfterCommit;
 use roomlet_wire::{Code, Error, Result, RoomId, RoomVersion};
@@ -63,6 +63,11 @@ impl RoomHandle {
         T: Send + 'static,
         F: FnOnce(&mut OpenRoom) -> Result<T> + Send + 'static,
     {
+        // In a box, so that all of it is compiled for each result and not for each command.
+        self.run_boxed(Box::new(work)).await
+    }
+
+    async fn run_boxed<T: Send + 'static>(&self, work: Work<T>) -> Result<T> {
         let (reply, result) = oneshot::channel();
         let job = Closure {
             work: Some(work),

@@ -36,15 +36,18 @@ pub(super) trait Job: Send {
     fn finish(self: Box<Self>, committed: Result<()>);
 }
 
+/// What a job does.
+pub(super) type Work<T> = Box<dyn FnOnce(&mut OpenRoom) -> Result<T> + Send>;
+
 /// A job as a closure.
-pub(super) struct Closure<T, F> {
-    pub(super) work: Option<F>,
+pub(super) struct Closure<T> {
+    pub(super) work: Option<Work<T>>,
     pub(super) result: Option<Result<T>>,
     pub(super) reply: oneshot::Sender<Result<T>>,
     pub(super) _busy: Busy,
 }
 
-impl<T: Send, F: FnOnce(&mut OpenRoom) -> Result<T> + Send> Job for Closure<T, F> {
+impl<T: Send> Job for Closure<T> {
     fn run(&mut self, room: &mut OpenRoom) -> Ran {
         let Some(work) = self.work.take() else {
             return Ran::Failed;
