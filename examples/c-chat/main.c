@@ -116,6 +116,7 @@ static roomlet_code start(program *p, const char *verb, char **a, char *tag, roo
 #define END done, tag, NULL, err
     if (IS("account")) return roomlet_account_create(s, ARG(0), END);
     if (IS("create")) return roomlet_room_create(s, ARG(0), ARG(1), END);
+    if (IS("upgrade")) return roomlet_room_upgrade(s, ARG(0), ARG(1), ARG(2), via, split(a[3], via), END);
     if (IS("invite")) return roomlet_room_invite(s, ARG(0), ARG(1), ARG(2), ARG(3), END);
     if (IS("join")) return roomlet_room_join(s, ARG(0), ARG(1), via, split(a[2], via), END);
     if (IS("leave")) return roomlet_room_leave(s, ARG(0), ARG(1), ARG(2), END);

@@ -96,6 +96,8 @@ VERBS: dict[str, Verb] = {
     "account": lambda s, a: s.create_account(a[0]),
     # USER OPTIONS
     "create": lambda s, a: s.create_room(a[0], **json.loads(a[1])),
+    # USER ROOM VERSION
+    "upgrade": lambda s, a: s.upgrade_room(a[0], a[1], a[2]),
     # USER ROOM TARGET [REASON]
     "invite": lambda s, a: s.invite(a[0], a[1], a[2], reason=_at(a, 3)),
     "kick": lambda s, a: s.kick(a[0], a[1], a[2], reason=_at(a, 3)),

@@ -5,10 +5,14 @@ use crate::{
     inner::Inner,
     room::{OpenRoom, Outgoing},
 };
-use roomlet_room::Levels;
+use roomlet_room::{
+    Levels,
+    node::{LevelTable, PowerLevels},
+};
 use roomlet_wire::{
     Code, Error, Map, Pdu, Result, RoomId, RoomVersion, UserId, Value, Verified,
     json::{self, Raw},
+    limits,
     sign::KeyPair,
 };
 use std::borrow::Cow;
@@ -56,11 +60,7 @@ impl Inner {
         let old = handle.run(move |room| room.read_for_upgrade(&sender)).await?;
 
         let mut content = create_content(user, version, additional_creators)?;
-        for key in ["type", "m.federate"] {
-            if let Some(value) = old.create.get(key) {
-                content.insert(key.into(), value.clone());
-            }
-        }
+        content.extend(old.kept_of_create());
         content.insert(
             "predecessor".into(),
             object([("room_id", room.as_str().into())]).into(),
@@ -93,6 +93,20 @@ impl Inner {
             })
             .await?;
         Ok(new_room)
+    }
+}
+
+impl Old {
+    /// What the new create event takes over: the room's type, and whether other servers may join. In lenient versions
+    /// either can be of any shape; one that means nothing stays behind.
+    fn kept_of_create(&self) -> Map {
+        let means = |key: &str, value: &Value| match key {
+            "type" => value.as_str().is_some(),
+            "m.federate" => matches!(value, Value::Bool(_)),
+            _ => false,
+        };
+        let kept = self.create.iter().filter(|(key, value)| means(key, value));
+        kept.map(|(key, value)| (key.clone(), value.clone())).collect()
     }
 }
 
@@ -174,11 +188,14 @@ impl OpenRoom {
             return Ok(());
         };
         let mut content = held.pdu().content().to_map();
-        let level = |content: &Map, key: &str| content.get(key).and_then(Value::as_int).unwrap_or(0);
-        let closed = CLOSED_LEVEL.max(level(&content, "users_default").saturating_add(1));
+        let levels = PowerLevels::of_content(&content, self.version());
+        let closed = CLOSED_LEVEL.max(levels.users_default.unwrap_or(0).saturating_add(1));
         let mut changed = false;
-        for key in ["events_default", "invite"] {
-            if level(&content, key) < closed {
+        for (key, level) in [
+            ("events_default", levels.events_default),
+            ("invite", levels.invite),
+        ] {
+            if level.unwrap_or(0) < closed {
                 content.insert(key.into(), Value::Int(closed));
                 changed = true;
             }
@@ -250,31 +267,33 @@ fn join_rules(old: &Map, version: &RoomVersion) -> Map {
 /// Power levels as a version reads them: integers, and nothing of creators that rank above them.
 fn power_levels(old: &Old, version: &RoomVersion, creators: &[&str]) -> Map {
     let content = old.power_levels.clone().unwrap_or_default();
-    let levels = roomlet_room::node::PowerLevels::of_content(&content, old.version);
+    let levels = PowerLevels::of_content(&content, old.version);
     let mut new = Map::new();
     for (name, level) in levels.scalars() {
-        new.extend(level.map(|level| (name.to_owned(), Value::Int(level))));
+        new.extend(level.map(|level| (name.to_owned(), in_range(level))));
     }
-    let table = |table: &roomlet_room::node::LevelTable| -> Map {
+    let table = |table: &LevelTable| -> Map {
         let entries = table.iter();
         entries
-            .map(|(name, level)| (name.to_owned(), Value::Int(level)))
+            .map(|(name, level)| (name.to_owned(), in_range(level)))
             .collect()
     };
     let (mut users, mut events) = (table(&levels.users), table(&levels.events));
     users.retain(|user, _| UserId::parse(user).is_ok());
-    let highest = events.values().filter_map(Value::as_int).max();
-    let highest = highest.max(levels.state_default).unwrap_or(0).max(CREATOR_LEVEL);
+    let highest = |table: &Map| table.values().filter_map(Value::as_int).max();
+    let asked = highest(&events).max(levels.state_default).unwrap_or(0);
     if version.creators_rank_above {
         users.retain(|user, _| !creators.contains(&user.as_str()));
-        let tombstone = highest.max(TOMBSTONE_LEVEL);
-        events.insert("m.room.tombstone".into(), Value::Int(tombstone));
+        let tombstone = asked.max(TOMBSTONE_LEVEL);
+        events.insert("m.room.tombstone".into(), in_range(tombstone));
     } else {
+        // Nobody ranked above the creators of a room of version 12, so nobody does in the new one.
+        let top = asked.max(highest(&users).unwrap_or(0)).max(CREATOR_LEVEL);
         for creator in &old.creators {
-            users.insert(creator.clone(), Value::Int(highest));
+            users.insert(creator.clone(), in_range(top));
         }
         if old.power_levels.is_none() {
-            users.insert(creators[0].to_owned(), Value::Int(highest));
+            users.insert(creators[0].to_owned(), in_range(top));
         }
     }
     new.insert("users".into(), users.into());
@@ -284,4 +303,88 @@ fn power_levels(old: &Old, version: &RoomVersion, creators: &[&str]) -> Map {
         new.insert("notifications".into(), notifications.into());
     }
     new
+}
+
+/// A level as an integer that every version can print: lenient versions read larger ones.
+fn in_range(level: i64) -> Value {
+    Value::Int(level.clamp(-limits::MAX_INT, limits::MAX_INT))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn old(version: &str, power_levels: &str) -> Old {
+        let object = |text: &str| json::parse_object(text.as_bytes()).unwrap();
+        Old {
+            version: RoomVersion::get(version).unwrap(),
+            create: object(r#"{"m.federate":false,"room_version":"1","type":7}"#),
+            creators: Vec::new(),
+            copied: Vec::new(),
+            join_rules: None,
+            power_levels: Some(object(power_levels)),
+        }
+    }
+
+    #[test]
+    fn levels_in_text_become_integers_that_every_version_prints() {
+        let text = r#"{"events":{"a":" 60 ","b":"9223372036854775807"},"invite":"-9223372036854775808","users":{"@a:a":"100","no user":"5"}}"#;
+        for (version, tombstone) in [("10", ""), ("12", r#","m.room.tombstone":9007199254740991"#)] {
+            let new = power_levels(&old("1", text), RoomVersion::get(version).unwrap(), &["@b:b"]);
+            let wanted = format!(
+                r#"{{"events":{{"a":60,"b":9007199254740991{tombstone}}},"invite":-9007199254740991,"users":{{"@a:a":100}}}}"#
+            );
+            assert_eq!(json::map_to_canonical(&new), wanted, "{version}");
+        }
+    }
+
+    #[test]
+    fn nobody_outranks_those_who_were_creators() {
+        let mut old = old("12", r#"{"users":{"@a:a":200}}"#);
+        old.creators = vec!["@b:b".into(), "@c:c".into()];
+        let new = power_levels(&old, RoomVersion::get("11").unwrap(), &["@b:b"]);
+        assert_eq!(
+            json::map_to_canonical(&new),
+            r#"{"events":{},"users":{"@a:a":200,"@b:b":200,"@c:c":200}}"#
+        );
+    }
+
+    #[test]
+    fn what_means_nothing_in_a_create_event_stays_behind() {
+        let kept = old("1", "{}").kept_of_create();
+        assert_eq!(json::map_to_canonical(&kept), r#"{"m.federate":false}"#);
+    }
+
+    #[test]
+    fn join_rules_let_nobody_in_whom_the_old_ones_kept_out() {
+        let allow = r#""allow":[{"room_id":"!a:a","type":"m.room_membership"}]"#;
+        let cases = [
+            ("knock_restricted", "10", "knock_restricted"),
+            ("knock_restricted", "9", "restricted"),
+            ("knock_restricted", "7", "knock"),
+            ("knock_restricted", "6", "invite"),
+            ("restricted", "8", "restricted"),
+            ("restricted", "7", "invite"),
+            ("knock", "7", "knock"),
+            ("knock", "6", "invite"),
+            ("public", "1", "public"),
+            ("private", "12", "private"),
+            ("org.example", "12", "invite"),
+        ];
+        for (was, version, is) in cases {
+            let old = format!(r#"{{{allow},"join_rule":"{was}"}}"#);
+            let old = json::parse_object(old.as_bytes()).unwrap();
+            let new = join_rules(&old, RoomVersion::get(version).unwrap());
+            let allow = if is.ends_with("restricted") {
+                format!("{allow},")
+            } else {
+                String::new()
+            };
+            assert_eq!(
+                json::map_to_canonical(&new),
+                format!(r#"{{{allow}"join_rule":"{is}"}}"#),
+                "{was} to {version}"
+            );
+        }
+    }
 }

@@ -204,6 +204,10 @@ class Host:
         """Makes a room (`preset`, `version`, `name`, `topic`, `invite`, …); returns its id."""
         return await self.call("create", user, json.dumps(options))
 
+    async def upgrade(self, user: str, room: str, version: str) -> str:
+        """Replaces the room by one of `version`; returns the new room's id."""
+        return await self.call("upgrade", user, room, version)
+
     async def invite(self, user: str, room: str, target: str) -> str:
         """Invites `target`."""
         return await self.call("invite", user, room, target)
@@ -228,6 +232,10 @@ class Host:
     ) -> str:
         """Sends a state event; returns its id once it is durable."""
         return await self.call("setstate", user, room, kind, state_key, json.dumps(content))
+
+    async def redact(self, user: str, room: str, event_id: str) -> str:
+        """Redacts an event; returns the redaction's id once it is durable."""
+        return await self.call("redact", user, room, event_id)
 
     async def event(self, user: str, room: str, event_id: str) -> Event:
         """One event."""

@@ -195,6 +195,12 @@ class SynapseUser:
         room_id: str = answer["room_id"]
         return room_id
 
+    async def upgrade(self, room: str, version: str) -> str:
+        """Replaces the room by one of `version`; returns the new room's id."""
+        answer = await self._request("POST", _room(room, "upgrade"), {"new_version": version})
+        room_id: str = answer["replacement_room"]
+        return room_id
+
     async def join(self, room: str, *via: str) -> None:
         """Joins, through one of the servers `via` if this one is not in the room."""
         query = "&".join(f"server_name={quote(server, safe='')}" for server in via)
@@ -222,6 +228,18 @@ class SynapseUser:
         path = _room(room, "send", kind, f"m{self._transactions}")
         event_id: str = (await self._request("PUT", path, content))["event_id"]
         return event_id
+
+    async def redact(self, room: str, event_id: str) -> str:
+        """Redacts an event; returns the redaction's id."""
+        self._transactions += 1
+        path = _room(room, "redact", event_id, f"m{self._transactions}")
+        redaction: str = (await self._request("PUT", path, {}))["event_id"]
+        return redaction
+
+    async def event(self, room: str, event_id: str) -> Event:
+        """One event."""
+        event: Event = await self._request("GET", _room(room, "event", event_id))
+        return event
 
     async def set_state(self, room: str, kind: str, state_key: str, content: Mapping[str, Any]) -> str:
         """Sends a state event; returns its id."""

@@ -2,7 +2,7 @@
 
 use crate::common::{bodies, code, history, membership, public_room, say, state, strangers, two};
 use roomlet_homeserver::{Code, CreateRoom, EventId, Preset, RoomEvent, RoomId, RoomVersion, UserId};
-use roomlet_wire::json;
+use roomlet_wire::{json, version::PowerFormat};
 use roomlet_world::Server;
 
 fn versions() -> impl Iterator<Item = &'static RoomVersion> {
@@ -186,6 +186,13 @@ async fn content(server: &Server, user: &UserId, room: &RoomId, kind: &str) -> S
         .unwrap_or_else(|| "none".into())
 }
 
+/// The power levels of a public room.
+fn levels(events_default: i64, invite: i64, tombstone: i64, users: &str) -> String {
+    format!(
+        r#"{{"ban":50,"events":{{"m.room.avatar":50,"m.room.canonical_alias":50,"m.room.encryption":100,"m.room.history_visibility":100,"m.room.name":50,"m.room.power_levels":100,"m.room.server_acl":100,"m.room.tombstone":{tombstone}}},"events_default":{events_default},"invite":{invite},"kick":50,"redact":50,"state_default":50,"users":{users},"users_default":0}}"#
+    )
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_room_of_every_version_is_replaced_by_one_of_every_other() {
     for from in versions() {
@@ -264,16 +271,133 @@ async fn a_room_of_every_version_is_replaced_by_one_of_every_other() {
             };
             assert_eq!(
                 content(&a, &alice, &new, "m.room.power_levels").await,
-                format!(
-                    r#"{{"ban":50,"events":{{"m.room.avatar":50,"m.room.canonical_alias":50,"m.room.encryption":100,"m.room.history_visibility":100,"m.room.name":50,"m.room.power_levels":100,"m.room.server_acl":100,"m.room.tombstone":{tombstone_level}}},"events_default":0,"invite":50,"kick":50,"redact":50,"state_default":50,"users":{users},"users_default":0}}"#
-                ),
+                levels(0, 50, tombstone_level, users),
                 "{case}"
             );
-            let closed = content(&a, &alice, &old, "m.room.power_levels").await;
-            assert!(closed.contains(r#""events_default":50,"#), "{case}: {closed}");
+            let (users, tombstone_level) = match from.creators_rank_above {
+                true => ("{}", 150),
+                false => (r#"{"@alice:a.test":100}"#, 100),
+            };
+            assert_eq!(
+                content(&a, &alice, &old, "m.room.power_levels").await,
+                levels(50, 50, tombstone_level, users),
+                "{case}"
+            );
             // The new room is one to talk in.
             say(&a.hs, &alice, &new, "here").await;
         }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn levels_in_text_close_a_room_that_is_replaced() {
+    for from in versions() {
+        let (_world, a, _b, alice, _bob) = strangers().await;
+        let old = public_room(&a, &alice, from.id).await;
+        let text =
+            r#"{"events_default":"70","invite":"10","users":{"@alice:a.test":"100"},"users_default":" 60"}"#;
+        let set =
+            a.hs.set_state(&alice, &old, "m.room.power_levels", "", text, None)
+                .await;
+        // Versions from 10 want integers.
+        if from.power == PowerFormat::Integers {
+            assert_eq!(code(set), Code::Denied, "{}", from.id);
+            continue;
+        }
+        set.unwrap();
+        let new = a.hs.upgrade_room(&alice, &old, "10", &[]).await.unwrap();
+        assert_eq!(
+            content(&a, &alice, &old, "m.room.power_levels").await,
+            r#"{"events_default":"70","invite":61,"users":{"@alice:a.test":"100"},"users_default":" 60"}"#,
+            "{}",
+            from.id
+        );
+        assert_eq!(
+            content(&a, &alice, &new, "m.room.power_levels").await,
+            r#"{"events":{},"events_default":70,"invite":10,"users":{"@alice:a.test":100},"users_default":60}"#,
+            "{}",
+            from.id
+        );
+    }
+}
+
+/// What is left of a content when its event is redacted, per version: the specification's pages of versions 1, 6, 8, 9
+/// and 11.
+#[tokio::test(start_paused = true)]
+async fn redactions_leave_what_the_version_says() {
+    for version in versions() {
+        let mut test = two(version.id).await;
+        let (alice, bob, room) = (test.alice.clone(), test.bob.clone(), test.room.clone());
+        let number = match version.id {
+            "I.1" | "org.matrix.msc1767.10" => 10,
+            id => id.parse::<u32>().unwrap(),
+        };
+        let rules = r#"{"allow":[],"join_rule":"public","x":1}"#;
+        let powers = content(&test.a, &alice, &room, "m.room.power_levels").await;
+        let cases = [
+            (
+                "m.room.join_rules",
+                rules,
+                match number {
+                    8.. => r#"{"allow":[],"join_rule":"public"}"#.to_owned(),
+                    _ => r#"{"join_rule":"public"}"#.to_owned(),
+                },
+            ),
+            (
+                "m.room.power_levels",
+                powers.as_str(),
+                match number {
+                    11.. => powers.clone(),
+                    _ => powers.replace(r#""invite":50,"#, ""),
+                },
+            ),
+            (
+                "m.room.history_visibility",
+                r#"{"history_visibility":"shared","x":1}"#,
+                r#"{"history_visibility":"shared"}"#.to_owned(),
+            ),
+            (
+                "m.room.aliases",
+                r##"{"aliases":["#a:a.test"]}"##,
+                match number {
+                    6.. => "{}".to_owned(),
+                    _ => r##"{"aliases":["#a:a.test"]}"##.to_owned(),
+                },
+            ),
+            ("m.room.topic", r#"{"topic":"oops"}"#, "{}".to_owned()),
+        ];
+        for (kind, before, after) in cases {
+            let key = if kind == "m.room.aliases" { "a.test" } else { "" };
+            let event = test.a.hs.set_state(&alice, &room, kind, key, before, None).await;
+            let event = event.unwrap();
+            test.world.quiet().await;
+            test.a
+                .hs
+                .redact(&alice, &room, &event, Some("oops"), None)
+                .await
+                .unwrap();
+            test.world.quiet().await;
+            for (hs, user) in [(&test.a.hs, &alice), (&test.b.hs, &bob)] {
+                let left = hs.event(user, &room, &event).await.unwrap().content;
+                assert_eq!(left, after, "{}: {kind}", version.id);
+            }
+        }
+        // A redacted event is read from the store as it was left.
+        test.b.restart().await;
+        assert_eq!(
+            content(&test.b, &bob, &room, "m.room.topic").await,
+            "{}",
+            "{}",
+            version.id
+        );
+        say(&test.b.hs, &bob, &room, "on we go").await;
+        test.world.quiet().await;
+        assert_eq!(
+            bodies(&test.a.hs, &alice, &room).await,
+            ["on we go"],
+            "{}",
+            version.id
+        );
     }
 }
 
