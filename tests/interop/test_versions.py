@@ -97,8 +97,12 @@ async def test_a_room_of_roomlets_and_its_successor(pair: Pair, version: str) ->
 
     moderated = await pair.remote()
     await moderated.join(room, pair.host.name)
+    await joined(pair, user, room, moderated)
     await pair.host.call("kick", user, room, moderated.user_id, "calm")
+    await equal_state(pair, user, room, peer)
+    assert await peer.membership(room, moderated.user_id) == "leave"
     await moderated.join(room, pair.host.name)
+    await joined(pair, user, room, moderated)
     await pair.host.call("ban", user, room, moderated.user_id, "spam")
     await equal_state(pair, user, room, peer)
     assert await peer.membership(room, moderated.user_id) == "ban"

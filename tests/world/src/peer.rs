@@ -249,7 +249,7 @@ impl Peer {
         known
     }
 
-    /// Makes a room of its own: create, join, power levels, join rules (`public` or another).
+    /// Makes a room of its own: create, join, power levels, join rules (`public` or another). Not of versions 1 and 2.
     ///
     /// # Panics
     /// If the version is not known.
@@ -258,10 +258,20 @@ impl Peer {
         let id = RoomId::parse(&format!("!room:{}", self.name)).expect("a room id");
         let mut room = PeerRoom::new(id, version);
         let create = format!(r#"{{"room_version":"{}","creator":"{creator}"}}"#, version.id);
-        let levels = format!(r#"{{"users":{{"{creator}":100}}}}"#);
+        let mut create = room.draft(creator, "m.room.create", Some(""), object(&create), self.now_ms());
+        let mut levels = format!(r#"{{"users":{{"{creator}":100}}}}"#);
+        if version.room_id_is_create_hash {
+            create.remove("room_id");
+            levels = r#"{"users":{}}"#.into();
+        }
+        let create = self.signed(create, version);
+        if version.room_id_is_create_hash {
+            let id = hash::event_id(&create, version);
+            room.id = RoomId::parse(&format!("!{}", &id[1..])).expect("a room id");
+        }
+        room.push(&create);
         let rules = format!(r#"{{"join_rule":"{join_rule}"}}"#);
         let events = [
-            ("m.room.create", "", create.as_str()),
             ("m.room.member", creator.as_str(), r#"{"membership":"join"}"#),
             ("m.room.power_levels", "", &levels),
             ("m.room.join_rules", "", &rules),

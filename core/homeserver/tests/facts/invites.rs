@@ -2,6 +2,8 @@
 
 use crate::common::{code, membership, public_room, rooms, say, strangers};
 use roomlet_homeserver::{Code, CreateRoom, RoomUpdate};
+use roomlet_wire::Value;
+use roomlet_world::PeerRoom;
 
 fn told(updates: &[RoomUpdate], user: &str) -> Vec<(String, String)> {
     let of_user = updates.iter().filter_map(|update| match update {
@@ -174,4 +176,47 @@ async fn what_is_no_event_is_left_out_of_a_preview() {
     assert_eq!(peer.send_invite(&b.hs, &room, &id, body).await.status, 200);
     let preview = b.hs.invite_preview(&bob, &room.id).await.unwrap();
     assert_eq!(preview, format!("[{good}]"));
+}
+
+/// The room's id is the hash of its create event, so an invite without that event, or with another, shows some other
+/// room (FED-38).
+#[tokio::test(start_paused = true)]
+async fn an_invite_to_a_room_of_version_12_shows_the_create_event_that_names_it() {
+    let (world, _a, b, _, bob) = strangers().await;
+    let peer = world.peer("peer.test");
+    let owner = peer.user("owner");
+    let room = peer.create_room(&owner, "12", "invite");
+    // In another millisecond another room.
+    tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    let other = peer.create_room(&owner, "12", "invite");
+    assert_ne!(room.id, other.id);
+    let create = |room: &PeerRoom| room.events[&room.state_id("m.room.create", "")].clone();
+    let mut stripped = create(&room);
+    stripped.retain(|key, _| ["content", "sender", "state_key", "type"].contains(&key.as_str()));
+    let mut forged = create(&room);
+    forged.insert("sender".into(), peer.user("thief").as_str().into());
+    for (case, preview) in [
+        ("none", None),
+        ("another room's", Some(create(&other))),
+        ("a stripped one", Some(stripped)),
+        ("a forged one", Some(forged)),
+    ] {
+        let (id, mut body) = peer.invite(&room, &owner, &bob);
+        let preview: Vec<Value> = preview.into_iter().map(Value::Object).collect();
+        body.insert("invite_room_state".into(), Value::Array(preview));
+        let reply = peer.send_invite(&b.hs, &room, &id, body).await;
+        let wanted = format!(
+            "invite to {}: the preview has no create event of that room",
+            room.id
+        );
+        assert_eq!(
+            (reply.status, reply.text("errcode"), reply.text("error")),
+            (400, "M_INVALID_PARAM", wanted.as_str()),
+            "{case}"
+        );
+    }
+    assert_eq!(rooms(&b.hs, &bob).await, []);
+    let (id, body) = peer.invite(&room, &owner, &bob);
+    assert_eq!(peer.send_invite(&b.hs, &room, &id, body).await.status, 200);
+    assert_eq!(rooms(&b.hs, &bob).await, [(room.id.clone(), "invite".into())]);
 }

@@ -93,14 +93,14 @@ impl Draft {
         let server = self.sender.server_name();
         let mut object = self.into_object(version);
         if version.event_format == EventFormat::ServerIds {
-            // The id is the server's to choose: what the event says is as good as chance, and the same in a replay.
+            // The id is the server's to choose: what the event says, all of it, is as good as chance, and the same in a
+            // replay.
+            insert_hashes(&mut object);
             let opaque: String = hash::event_id(&object, version)[1..].into();
             let id = format!("${}:{server}", &opaque[..18]);
             object.insert("event_id".to_string(), id.into());
         }
-        let mut hashes = Map::new();
-        hashes.insert("sha256".to_string(), hash::content_hash(&object).into());
-        object.insert("hashes".to_string(), hashes.into());
+        insert_hashes(&mut object);
         object
     }
 
@@ -131,6 +131,12 @@ impl Draft {
         put("origin_server_ts", self.origin_server_ts.into());
         object
     }
+}
+
+fn insert_hashes(object: &mut Map) {
+    let mut hashes = Map::new();
+    hashes.insert("sha256".to_string(), hash::content_hash(object).into());
+    object.insert("hashes".to_string(), hashes.into());
 }
 
 /// References to events as a version has them (EV-2). A hash that is not known is left out.

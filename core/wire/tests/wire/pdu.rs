@@ -379,6 +379,9 @@ fn events_of_versions_1_and_2_are_made_with_an_id_and_the_hashes_of_what_they_ci
         };
         let second = signed(second, id);
         assert_ne!(second.id, first.id);
+        // Also what redaction would take away is in the id.
+        let other = signed(draft("m.x", None, r#"{"body":"hi"}"#), id);
+        assert_ne!(other.id, first.id);
         let expected = format!(r#"[["{}",{{"sha256":"{}"}}]]"#, first.id, first.reference_hash());
         let prev = second.object().get("prev_events").unwrap();
         assert_eq!(prev.text(), expected);
