@@ -442,41 +442,64 @@ async fn who_may_not_end_a_room_may_not_replace_it() {
 
 #[tokio::test(start_paused = true)]
 async fn members_follow_an_upgrade_that_another_server_made() {
-    let test = two("9").await;
-    let levels = state(&test.a.hs, &test.alice, &test.room, "m.room.power_levels")
-        .await
-        .unwrap();
-    let levels = levels.replace(r#""users":{"#, &format!(r#""users":{{"{}":100,"#, test.bob));
-    test.a
-        .hs
-        .set_state(&test.alice, &test.room, "m.room.power_levels", "", &levels, None)
-        .await
-        .unwrap();
-    test.world.quiet().await;
-    let new = test
-        .b
-        .hs
-        .upgrade_room(&test.bob, &test.room, "12", &[])
-        .await
-        .unwrap();
-    test.world.quiet().await;
-    let tombstone = state(&test.a.hs, &test.alice, &test.room, "m.room.tombstone")
-        .await
-        .unwrap();
-    assert!(tombstone.contains(new.as_str()), "{tombstone}");
-    test.a
-        .hs
-        .join(&test.alice, &new, std::slice::from_ref(&test.b.name))
-        .await
-        .unwrap();
-    say(&test.a.hs, &test.alice, &new, "here").await;
-    test.world.quiet().await;
-    assert_eq!(bodies(&test.b.hs, &test.bob, &new).await, ["here"]);
-    // Alice had power in the old room; Bob made the new one, so he alone ranks above all, and she keeps her level.
-    let levels = state(&test.b.hs, &test.bob, &new, "m.room.power_levels")
-        .await
-        .unwrap();
-    assert!(levels.contains(r#""users":{"@alice:a.test":100}"#), "{levels}");
+    let all: Vec<_> = versions().collect();
+    // Each version is left and come to once, by steps up and down.
+    for (index, from) in all.iter().enumerate() {
+        let to = all[(index + 5) % all.len()];
+        let case = format!("{} to {}", from.id, to.id);
+        let test = two(from.id).await;
+        let (room, alice, bob) = (&test.room, &test.alice, &test.bob);
+        let (power, users) = match from.creators_rank_above {
+            true => (150, format!(r#"{{"{bob}":150}}"#)),
+            false => (100, format!(r#"{{"{alice}":100,"{bob}":100}}"#)),
+        };
+        test.a
+            .hs
+            .set_state(
+                alice,
+                room,
+                "m.room.power_levels",
+                "",
+                &levels(0, 50, power, &users),
+                None,
+            )
+            .await
+            .unwrap();
+        test.world.quiet().await;
+        let new = test.b.hs.upgrade_room(bob, room, to.id, &[]).await.unwrap();
+        test.world.quiet().await;
+        let tombstone = state(&test.a.hs, alice, room, "m.room.tombstone").await.unwrap();
+        assert_eq!(
+            tombstone,
+            format!(r#"{{"body":"This room has been replaced","replacement_room":"{new}"}}"#),
+            "{case}"
+        );
+        let via = [test.b.name.clone()];
+        test.a.hs.join(alice, &new, &via).await.unwrap();
+        say(&test.a.hs, alice, &new, "here").await;
+        test.world.quiet().await;
+        assert_eq!(bodies(&test.b.hs, bob, &new).await, ["here"], "{case}");
+        // Who made the new room ranks above all where the version has that, the others keep their level; whoever was
+        // above all before is outranked by nobody.
+        let users = match (from.creators_rank_above, to.creators_rank_above) {
+            (_, true) => format!(r#"{{"{alice}":100}}"#),
+            (true, false) => format!(r#"{{"{alice}":150,"{bob}":150}}"#),
+            (false, false) => users,
+        };
+        let tombstone = if to.creators_rank_above { 150 } else { power };
+        for (server, user) in [(&test.a, alice), (&test.b, bob)] {
+            assert_eq!(
+                content(server, user, &new, "m.room.power_levels").await,
+                levels(0, 50, tombstone, &users),
+                "{case}"
+            );
+            assert_eq!(
+                present(server, user, &new).await,
+                present(&test.b, bob, &new).await,
+                "{case}"
+            );
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]
