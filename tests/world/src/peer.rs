@@ -5,7 +5,7 @@ use crate::{
     encode,
     network::Network,
     object,
-    room::PeerRoom,
+    room::{PeerRoom, id_of},
     server::VirtualClock,
 };
 use roomlet_homeserver::{Clock, Homeserver, Request, Response, RoomId, ServerName, UserId};
@@ -15,6 +15,7 @@ use roomlet_wire::{
     hash,
     json::{self, RawValue},
     sign::{self, KeyPair},
+    version::EventFormat,
 };
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -169,9 +170,13 @@ impl Peer {
         self.clock.now_ms()
     }
 
-    /// `event` with hash and signature.
+    /// `event` with hash and signature; in versions 1 and 2 with an id, if it has none.
     #[must_use]
     pub fn signed(&self, mut event: Map, version: &'static RoomVersion) -> Map {
+        if version.event_format == EventFormat::ServerIds && !event.contains_key("event_id") {
+            let id = format!("${}:{}", &hash::content_hash(&event)[..18], self.name);
+            event.insert("event_id".into(), id.into());
+        }
         let hashes = Map::from([("sha256".to_owned(), hash::content_hash(&event).into())]);
         event.insert("hashes".into(), hashes.into());
         sign::sign_event(&mut event, version, &self.name, &self.key);
@@ -227,7 +232,7 @@ impl Peer {
             .and_then(Value::as_object)
             .expect("a template has an event");
         let join = self.signed(event.clone(), version);
-        let event_id = hash::event_id(&join, version);
+        let event_id = id_of(&join, version);
         let target = format!("/_matrix/federation/v2/send_join/{id}/{}", encode(&event_id));
         let reply = self.ask(hs, "PUT", &target, Some(join)).await;
         assert_eq!(reply.status, 200, "send_join: {reply:?}");
@@ -249,7 +254,7 @@ impl Peer {
         known
     }
 
-    /// Makes a room of its own: create, join, power levels, join rules (`public` or another). Not of versions 1 and 2.
+    /// Makes a room of its own: create, join, power levels, join rules (`public` or another).
     ///
     /// # Panics
     /// If the version is not known.

@@ -1,8 +1,7 @@
 //! A room as a peer knows it: enough to make events that fit, and then to spoil them.
 
-use crate::list;
 use roomlet_room::auth;
-use roomlet_wire::{EventId, Map, RoomId, RoomVersion, UserId, Value, hash};
+use roomlet_wire::{EventId, Map, RoomId, RoomVersion, UserId, Value, hash, version::EventFormat};
 use std::collections::BTreeMap;
 
 /// See the module. It believes whatever it is given.
@@ -40,16 +39,18 @@ impl PeerRoom {
     #[must_use]
     pub fn draft(&self, sender: &UserId, kind: &str, state_key: Option<&str>, content: Map, now: i64) -> Map {
         let wanted = auth::select(self.version, kind, sender, state_key, &content);
-        let cited = wanted.into_iter().filter_map(|slot| self.state.get(&slot));
+        let cited: Vec<_> = wanted
+            .into_iter()
+            .filter_map(|slot| self.state.get(&slot))
+            .collect();
+        let list = |ids: &[&EventId]| Value::Array(ids.iter().map(|id| self.reference(id)).collect());
+        let latest: Vec<_> = self.latest.iter().collect();
         let mut event = Map::from([
-            ("auth_events".to_owned(), list(cited.map(EventId::as_str))),
+            ("auth_events".to_owned(), list(&cited)),
             ("content".to_owned(), content.into()),
             ("depth".to_owned(), (self.depth + 1).into()),
             ("origin_server_ts".to_owned(), now.into()),
-            (
-                "prev_events".to_owned(),
-                list(self.latest.iter().map(EventId::as_str)),
-            ),
+            ("prev_events".to_owned(), list(&latest)),
             ("room_id".to_owned(), self.id.as_str().into()),
             ("sender".to_owned(), sender.as_str().into()),
             ("type".to_owned(), kind.into()),
@@ -63,7 +64,15 @@ impl PeerRoom {
     /// The id of an event of this room.
     #[must_use]
     pub fn id_of(&self, event: &Map) -> EventId {
-        hash::event_id(event, self.version)
+        id_of(event, self.version)
+    }
+
+    /// An event as one that cites it names it; without its hash, which versions 1 and 2 let stand beside.
+    fn reference(&self, id: &EventId) -> Value {
+        match self.version.event_format {
+            EventFormat::ServerIds => Value::Array(vec![id.as_str().into(), Map::new().into()]),
+            _ => id.as_str().into(),
+        }
     }
 
     /// Keeps an event without making it part of the present.
@@ -113,5 +122,16 @@ impl PeerRoom {
             .cloned()
             .map(Value::Object)
             .collect()
+    }
+}
+
+/// The id of an event, which in versions 1 and 2 it says itself.
+pub(crate) fn id_of(event: &Map, version: &'static RoomVersion) -> EventId {
+    match (
+        version.event_format,
+        event.get("event_id").and_then(Value::as_str),
+    ) {
+        (EventFormat::ServerIds, Some(id)) => EventId::parse(id).expect("an event id"),
+        _ => hash::event_id(event, version),
     }
 }

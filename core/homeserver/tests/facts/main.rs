@@ -16,5 +16,6 @@ mod rooms;
 mod timeline;
 mod transactions;
 mod updates;
+mod upgrades;
 mod versions;
 mod visibility;
