@@ -6,6 +6,7 @@ use roomlet_store::{Commit, Store, Write};
 use roomlet_wire::{Code, Error, EventId, Result, RoomId, RoomNum, ServerName, UserId, sign::KeyPair};
 use std::{
     collections::{BTreeMap, BTreeSet},
+    pin::Pin,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicI64, Ordering},
@@ -140,6 +141,8 @@ impl Inner {
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         tasks.retain(|task| !task.is_finished());
         if !self.closed.load(Ordering::Acquire) {
+            // In the form of the commands: the runtime's machinery is compiled once for both.
+            let task: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(task);
             tasks.push(tokio::spawn(task));
         }
     }

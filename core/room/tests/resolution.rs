@@ -184,20 +184,27 @@ fn what_lies_between_conflicted_events_is_replayed_in_version_12() {
 
 #[test]
 fn a_rejected_auth_event_stands_for_nothing() {
-    for version in EXACT {
-        let (mut world, base) = room(version);
+    for (version, rejected) in EXACT
+        .into_iter()
+        .flat_map(|version| [(version, true), (version, false)])
+    {
+        let users = r#"{"@creator:a":100,"@new:c":50}"#;
+        let (mut world, mut base) = World::room(version, users, "invite");
+        let first = state_event("@creator:a", "m.room.topic", "", &topic("first"));
+        let first = world.send(&mut base, first);
         let (pdu, auth) = world.sign(&base, &member("@new:c", "@new:c", "join"));
-        let join = world.node_of(pdu, auth, true);
+        let join = world.node_of(pdu, auth, rejected);
         let join_num = join.num;
         world.nodes.push(std::sync::Arc::new(join));
         let held = |kind| world.held(&base.state, kind, "").unwrap();
         let cited = [held("m.room.create"), held("m.room.power_levels"), join_num];
-        let first = held("m.room.topic");
         let mut a = base.clone();
         let second = state_event("@new:c", "m.room.topic", "", &topic("second"));
-        world.send(&mut a, second.citing(&cited).at(2_000_000));
+        let second = world.send(&mut a, second.citing(&cited).at(2_000_000));
         let merged = merge(&world, &[&a, &base]);
-        assert_eq!(world.held(&merged, "m.room.topic", ""), Some(first), "{version}");
+        let winner = if rejected { first } else { second };
+        let held = world.held(&merged, "m.room.topic", "");
+        assert_eq!(held, Some(winner), "{version}, rejected: {rejected}");
     }
 }
 

@@ -106,7 +106,8 @@ impl Command {
             let spawner = ticket.core().spawner.clone();
             // One form for all: each would be compiled with all of the runtime's machinery otherwise.
             let future: Pin<Box<dyn Future<Output = Result<Outcome>> + Send>> = Box::pin(future);
-            spawner.spawn(run(ticket, op, completion, future));
+            let all: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(run(ticket, op, completion, future));
+            spawner.spawn(all);
             Ok(())
         })
     }

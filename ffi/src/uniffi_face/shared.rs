@@ -22,8 +22,8 @@ use std::{
 };
 use tokio::{
     runtime::Handle,
-    sync::oneshot,
-    task::{JoinError, JoinHandle},
+    sync::oneshot::{self, error::RecvError},
+    task::AbortHandle,
 };
 
 /// What all handles to one homeserver share.
@@ -56,12 +56,24 @@ impl Drop for OwnedRuntime {
     }
 }
 
-/// Starts `work`. In a box, so that the runtime's machinery is compiled for each result and not for each operation.
+/// Work that was started: what it comes to, and how it is ended before.
+struct Task<T> {
+    result: oneshot::Receiver<core::Result<T>>,
+    abort: AbortHandle,
+}
+
+/// Starts `work`. All work has one form for the runtime, whose machinery would be compiled for each result otherwise.
 fn spawn<T: Send + 'static>(
     handle: &Handle,
     work: Pin<Box<dyn Future<Output = core::Result<T>> + Send>>,
-) -> JoinHandle<core::Result<T>> {
-    handle.spawn(guard::catch_async(work))
+) -> Task<T> {
+    let (done, result) = oneshot::channel();
+    let all: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(async move {
+        // Nobody may wait any more.
+        let _ = done.send(guard::catch_async(work).await);
+    });
+    let abort = handle.spawn(all).abort_handle();
+    Task { result, abort }
 }
 
 impl Shared {
@@ -71,8 +83,8 @@ impl Shared {
         Fut: Future<Output = core::Result<core::Homeserver>> + Send + 'static,
     {
         let runtime = OwnedRuntime(Some(Runtime::start()?));
-        let task = runtime.get()?.handle().spawn(guard::catch_async(opening));
-        let server = task.await.map_err(|_| closed())??;
+        let task = spawn(&runtime.get()?.handle(), Box::pin(opening));
+        let server = task.result.await.map_err(|_| closed())??;
         let live = Mutex::new(Some(Live { server, runtime }));
         Ok(Self {
             name,
@@ -128,31 +140,27 @@ impl Shared {
     {
         let (server, handle) = self.live()?;
         let task = spawn(&handle, Box::pin(work(server)));
-        let _end = AbortOnDrop(task.abort_handle());
+        let _end = AbortOnDrop(task.abort.clone());
         self.finish(operation, task).await
     }
 
-    async fn finish<T>(
-        &self,
-        operation: Option<&Operation>,
-        mut task: JoinHandle<core::Result<T>>,
-    ) -> Result<T, RoomletError> {
+    async fn finish<T>(&self, operation: Option<&Operation>, mut task: Task<T>) -> Result<T, RoomletError> {
         let mut cancelled = false;
         if let Some(operation) = operation {
             tokio::select! {
                 biased;
-                ended = &mut task => return self.settle(ended, false),
+                ended = &mut task.result => return self.settle(ended, false),
                 () = operation.cancelled() => {}
             }
             cancelled = true;
-            task.abort();
+            task.abort.abort();
         }
-        self.settle(task.await, cancelled)
+        self.settle(task.result.await, cancelled)
     }
 
     fn settle<T>(
         &self,
-        ended: Result<core::Result<T>, JoinError>,
+        ended: Result<core::Result<T>, RecvError>,
         cancelled: bool,
     ) -> Result<T, RoomletError> {
         match ended {
@@ -219,7 +227,7 @@ impl Shared {
     }
 }
 
-struct AbortOnDrop(tokio::task::AbortHandle);
+struct AbortOnDrop(AbortHandle);
 
 impl Drop for AbortOnDrop {
     fn drop(&mut self) {
