@@ -125,6 +125,8 @@ impl World {
 pub(crate) struct RoomView {
     pub(crate) state: BTreeMap<(String, String), String>,
     pub(crate) events: BTreeSet<String>,
+    /// The servers in the room by this state: those of its joined users.
+    pub(crate) servers: BTreeSet<String>,
 }
 
 impl Server {
@@ -141,6 +143,14 @@ impl Server {
                 continue;
             }
             let state = self.hs.state(user, room).await?;
+            let servers = state
+                .iter()
+                .filter(|event| {
+                    event.kind == "m.room.member" && event.content.contains(r#""membership":"join""#)
+                })
+                .filter_map(|event| UserId::parse(event.state_key.as_deref()?).ok())
+                .map(|user| user.server().to_owned())
+                .collect();
             let state = state
                 .into_iter()
                 .map(|event| {
@@ -152,7 +162,11 @@ impl Server {
                 .collect();
             self.page_to_the_start(user, room).await?;
             let events = self.history(room)?;
-            return Ok(Some(RoomView { state, events }));
+            return Ok(Some(RoomView {
+                state,
+                events,
+                servers,
+            }));
         }
         Ok(None)
     }
