@@ -67,6 +67,8 @@ async fn play(seed: u64, servers: usize) -> std::result::Result<Report, String> 
     let (trace, requests) = world.network.trace();
     for server in &world.servers {
         server.hs.close().await;
+        // The network and the servers on it hold each other.
+        world.network.unplug(&server.name);
     }
     Ok(Report {
         trace,

@@ -48,7 +48,7 @@ impl Delivery {
     pub(super) fn new(shared: Arc<Shared>, destination: ServerName, signal: Arc<Signal>) -> Self {
         Self {
             bucket: Bucket::new(&shared.settings, Instant::now()),
-            wakes: shared.wakes.subscribe(),
+            wakes: signal.wakes.subscribe(),
             alive: signal.alive.subscribe(),
             shared,
             destination,

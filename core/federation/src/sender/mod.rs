@@ -57,7 +57,6 @@ struct Shared {
     client: Arc<Client>,
     settings: SenderSettings,
     runtime: Handle,
-    wakes: watch::Sender<u64>,
     state: Mutex<State>,
 }
 
@@ -80,6 +79,9 @@ struct Signal {
     work: Notify,
     /// Counts signs of life of the destination.
     alive: watch::Sender<u64>,
+    /// Counts calls of [`Sender::wake_all`]. One each, not one for all: a `watch` wakes those that share it in a random
+    /// order, and a run must be repeatable.
+    wakes: watch::Sender<u64>,
 }
 
 impl Sender {
@@ -101,7 +103,6 @@ impl Sender {
             client,
             settings,
             runtime: Handle::current(),
-            wakes: watch::Sender::new(0),
             state: Mutex::default(),
         });
         for destination in &owed {
@@ -118,7 +119,9 @@ impl Sender {
 
     /// The network is back: forgets all waits after failures and tries at once.
     pub fn wake_all(&self) {
-        self.shared.wakes.send_modify(|count| *count += 1);
+        for active in self.shared.state().active.values() {
+            active.signal.wakes.send_modify(|count| *count += 1);
+        }
     }
 
     /// `destination` sent an authenticated request: its failures are forgotten (FED-22). It is tried again at once, or
