@@ -12,7 +12,7 @@ use std::{
 };
 
 /// Events that are taken with one commit.
-const BATCH: usize = 512;
+const BATCH: usize = 2048;
 /// Events that wait for others which come later in the file; beyond that they are left out.
 const WAITING: usize = 10_000;
 
@@ -77,7 +77,11 @@ impl Archive {
                 Ok(0) => return Ok(None),
                 Ok(read) if read as u64 == LONGEST => return Err(self.fault("is longer than any event")),
                 Ok(_) if line.trim_ascii().is_empty() => {}
-                Ok(_) => return Ok(Some(line)),
+                Ok(_) => {
+                    // What is canonical without its end is read faster.
+                    line.pop_if(|last| *last == b'\n');
+                    return Ok(Some(line));
+                }
             }
         }
     }

@@ -251,3 +251,24 @@ fn r7_a_create_event_among_auth_events_is_refused_by_a_rule() {
         roomlet_room::Verdict::Rejected(Denied::CreateAsAuthEvent)
     );
 }
+
+#[test]
+fn r8_a_level_that_was_not_there_counts_with_no_default() {
+    for version in EXACT {
+        let (mut world, mut at) = room(version, r#"{"creator":"@creator:a"}"#);
+        let mut send = |kind: &str, content: &str| {
+            world.send(&mut at, state_event("@creator:a", kind, "", content));
+        };
+        send("m.room.join_rules", r#"{"join_rule":"public"}"#);
+        send(
+            "m.room.power_levels",
+            r#"{"events":{"m.room.power_levels":0},"users":{}}"#,
+        );
+        world.send(&mut at, member("@x:b", "@x:b", "join"));
+        for (scalar, verdict) in [(r#""kick":0"#, "allow"), (r#""kick":1"#, "AUTH-23")] {
+            let content = format!(r#"{{"events":{{"m.room.power_levels":0}},{scalar},"users":{{}}}}"#);
+            let levels = state_event("@x:b", "m.room.power_levels", "", &content);
+            assert_eq!(world.verdict(&at, levels), verdict, "{version} {scalar}");
+        }
+    }
+}

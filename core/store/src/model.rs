@@ -3,6 +3,7 @@
 use roomlet_wire::{
     EventId, EventNum, KeyId, RoomId, RoomNum, RoomVersion, ServerName, SlotNum, StateNum, StreamPos, UserId,
 };
+use std::sync::Arc;
 
 /// A room as a whole: what a room task needs before it can work.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -45,8 +46,9 @@ pub struct EventRow {
     pub num: EventNum,
     /// Its id.
     pub id: EventId,
-    /// Its canonical JSON, federation form without `unsigned`; redacted once it was redacted.
-    pub json: Box<str>,
+    /// Its canonical JSON, federation form without `unsigned`; redacted once it was redacted. Shared with the event
+    /// that it was made from.
+    pub json: Arc<str>,
     /// The sender's claim, here for paging.
     pub depth: i64,
     /// See [`EventFlags`].

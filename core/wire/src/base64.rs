@@ -15,6 +15,14 @@ const CONFIG: GeneralPurposeConfig = GeneralPurposeConfig::new()
 const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, CONFIG);
 const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, CONFIG);
 
+/// Takes what [`encode`] gives, and nothing else.
+const EXACT: GeneralPurposeConfig = GeneralPurposeConfig::new()
+    .with_encode_padding(false)
+    .with_decode_padding_mode(DecodePaddingMode::RequireNone)
+    .with_decode_allow_trailing_bits(false);
+const STANDARD_EXACT: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, EXACT);
+const URL_SAFE_EXACT: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, EXACT);
+
 /// Standard alphabet, unpadded.
 #[must_use]
 pub fn encode(bytes: &[u8]) -> String {
@@ -43,6 +51,18 @@ pub fn decode_array<const N: usize>(text: &str) -> Option<[u8; N]> {
 #[must_use]
 pub fn decode_url_safe_array<const N: usize>(text: &str) -> Option<[u8; N]> {
     decode_array_with(&URL_SAFE, text)
+}
+
+/// The bytes for which [`encode`] gives this very text.
+#[must_use]
+pub fn decode_exact<const N: usize>(text: &str) -> Option<[u8; N]> {
+    decode_array_with(&STANDARD_EXACT, text)
+}
+
+/// The bytes for which [`encode_url_safe`] gives this very text.
+#[must_use]
+pub fn decode_url_safe_exact<const N: usize>(text: &str) -> Option<[u8; N]> {
+    decode_array_with(&URL_SAFE_EXACT, text)
 }
 
 fn decode_array_with<const N: usize>(engine: &GeneralPurpose, text: &str) -> Option<[u8; N]> {

@@ -2,7 +2,7 @@
 
 use crate::room::{Made, Room};
 use roomlet_room::Denied;
-use roomlet_wire::{json::Raw, version::PowerFormat};
+use roomlet_wire::{Value, json::Raw, version::PowerFormat};
 
 const NO_JOIN_RULES: &str = "R1 rooms without join rules";
 const CREATE_WITH_ROOM_ID: &str = "R5 create events with a room id";
@@ -61,6 +61,9 @@ fn of_ruma(made: &Made, ours: &Result<(), Denied>, theirs: &str) -> Option<&'sta
         {
             Some(UNREAD_CONTENT)
         }
+        Ok(()) if SCALARS.iter().any(|scalar| theirs.ends_with(&changes(scalar))) => {
+            Some("R8 power levels that were not there")
+        }
         Err(Denied::CreateUnknownVersion) => Some("R4 versions that are not known"),
         Err(Denied::PowerMalformed(fault)) if fault.want == "a user id" => {
             Some("D3 user ids in power levels")
@@ -68,6 +71,22 @@ fn of_ruma(made: &Made, ours: &Result<(), Denied>, theirs: &str) -> Option<&'sta
         _ if made.node.pdu.oversized_ids => Some("R3 identifiers of more than 255 bytes"),
         _ => None,
     }
+}
+
+/// The levels of an `m.room.power_levels` that have a default.
+const SCALARS: [&str; 7] = [
+    "users_default",
+    "events_default",
+    "state_default",
+    "ban",
+    "redact",
+    "kick",
+    "invite",
+];
+
+/// How ruma refuses the change of a level.
+fn changes(level: &str) -> String {
+    format!("does not have enough power to change the power level of `{level}`")
 }
 
 /// As [`reason`], for signatures: what ruma says of them.
@@ -95,10 +114,13 @@ pub(crate) fn of_redaction(made: &Made, oracle: &str) -> Option<&'static str> {
     if has_needless_room_id(made) {
         return Some(CREATE_WITH_ROOM_ID);
     }
-    let pdu = &made.node.pdu;
-    let invite = pdu.content().get("third_party_invite");
-    let has_signed = invite.is_some_and(|invite| invite.get("signed").is_some());
-    (pdu.version.redaction_v11 && invite.is_some() && !has_signed)
+    // As it came: where the hash does not fit, the event was redacted already.
+    let content = made.raw.get("content").and_then(Value::as_object);
+    let invite = content.and_then(|content| content.get("third_party_invite"));
+    let signed = invite
+        .and_then(Value::as_object)
+        .and_then(|invite| invite.get("signed"));
+    (made.node.pdu.version.redaction_v11 && invite.is_some() && signed.is_none())
         .then_some("R6 redacted third-party invites without `signed`")
 }
 

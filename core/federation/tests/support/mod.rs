@@ -211,7 +211,7 @@ pub(crate) async fn owe_in(store: &dyn Store, destination: &str, room: u32, n: u
     let row = EventRow {
         num: EventNum(n),
         id: EventId::parse(&format!("${room}-{n}:{ME}")).unwrap(),
-        json: json.into_boxed_str(),
+        json: json.into(),
         depth: i64::from(n),
         flags: EventFlags::default(),
         state_before: None,

@@ -44,7 +44,7 @@ impl Held {
         EventRow {
             num: self.node.num,
             id: pdu.id.clone(),
-            json: pdu.to_json().into_boxed_str(),
+            json: pdu.shared_json(),
             depth: pdu.depth,
             flags: self.flags,
             state_before: self.state_before,

@@ -32,17 +32,37 @@ pub(super) struct Id<'a>(pub(super) &'a EventId);
 impl ToSql for Id<'_> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         Ok(match hash(self.0) {
-            Some(hash) => ToSqlOutput::Owned(Value::Blob(hash)),
+            Some(hash) => ToSqlOutput::Owned(Value::Blob(hash.to_vec())),
             None => ToSqlOutput::Borrowed(ValueRef::Text(self.0.as_bytes())),
         })
     }
 }
 
-fn hash(id: &EventId) -> Option<Vec<u8>> {
-    let text = &id[1..];
-    let hash = base64::decode_url_safe_array::<32>(text)?;
-    // The last character has two bits to spare, which need not be zero in an id that another server made up.
-    (base64::encode_url_safe(&hash) == text).then(|| hash.to_vec())
+/// As [`Id`], found once for several places.
+pub(super) enum IdColumn<'a> {
+    Hash([u8; 32]),
+    Text(&'a EventId),
+}
+
+impl<'a> IdColumn<'a> {
+    pub(super) fn of(id: &'a EventId) -> Self {
+        hash(id).map_or(Self::Text(id), Self::Hash)
+    }
+}
+
+impl ToSql for IdColumn<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Self::Hash(hash) => ValueRef::Blob(hash),
+            Self::Text(id) => ValueRef::Text(id.as_bytes()),
+        }))
+    }
+}
+
+/// The hash that an id is; none if its last character has bits to spare that are not zero, as in an id that another
+/// server made up.
+fn hash(id: &EventId) -> Option<[u8; 32]> {
+    base64::decode_url_safe_exact(&id[1..])
 }
 
 /// The text of an event id from its column.
@@ -162,7 +182,7 @@ mod tests {
     #[test]
     fn a_url_safe_hash_is_stored_as_32_bytes() {
         let text = format!("${}", base64::encode_url_safe(&[0xfb; 32]));
-        assert_eq!(hash(&id(&text)), Some(vec![0xfb; 32]));
+        assert_eq!(hash(&id(&text)), Some([0xfb; 32]));
         assert_eq!(id_text(ValueRef::Blob(&[0xfb; 32])), Some(text));
     }
 

@@ -63,7 +63,7 @@ const PHRASES: [&str; 42] = [
 ];
 
 /// The byte of a phrase: control characters first, then what UTF-8 leaves free.
-fn phrase_byte(index: usize) -> u8 {
+const fn phrase_byte(index: usize) -> u8 {
     match index as u8 + FIRST_PHRASE {
         byte @ ..=0x1F => byte,
         byte @ 0x20..=0x21 => byte - 0x20 + 0xC0,
@@ -82,8 +82,101 @@ fn phrase_index(byte: u8) -> Option<usize> {
     Some(usize::from(number - FIRST_PHRASE))
 }
 
+/// The numbers of the phrases in the order of their text: all that begin alike are neighbours.
+const SORTED: [u8; PHRASES.len()] = sorted();
+
+const fn sorted() -> [u8; PHRASES.len()] {
+    let mut order = [0; PHRASES.len()];
+    let mut placed = 0;
+    while placed < order.len() {
+        let mut at = placed;
+        while at > 0
+            && is_before(
+                PHRASES[placed].as_bytes(),
+                PHRASES[order[at - 1] as usize].as_bytes(),
+            )
+        {
+            order[at] = order[at - 1];
+            at -= 1;
+        }
+        order[at] = placed as u8;
+        placed += 1;
+    }
+    order
+}
+
+const fn is_before(a: &[u8], b: &[u8]) -> bool {
+    let mut at = 0;
+    while at < a.len() && at < b.len() && a[at] == b[at] {
+        at += 1;
+    }
+    at < b.len() && (at == a.len() || a[at] < b[at])
+}
+
+/// The bytes that phrases begin with.
+const FIRST: [u8; 5] = *b"\"{}],";
+
+/// Where in [`SORTED`] the phrases are that begin with a byte of [`FIRST`] and a second one.
+const BEGIN_WITH: [[(u8, u8); 128]; FIRST.len()] = begin_with();
+
+const fn begin_with() -> [[(u8, u8); 128]; FIRST.len()] {
+    let mut ranges = [[(0, 0); 128]; FIRST.len()];
+    let mut at = 0;
+    while at < SORTED.len() {
+        let phrase = PHRASES[SORTED[at] as usize].as_bytes();
+        let range = &mut ranges[first_index(phrase[0])][phrase[1] as usize];
+        if range.1 == 0 {
+            range.0 = at as u8;
+        }
+        range.1 = at as u8 + 1;
+        at += 1;
+    }
+    ranges
+}
+
+const fn first_index(byte: u8) -> usize {
+    let mut index = 0;
+    while FIRST[index] != byte {
+        index += 1;
+    }
+    index
+}
+
+/// What a byte of a text may be the beginning of.
+#[derive(Clone, Copy)]
+enum Class {
+    /// Of nothing.
+    Plain,
+    /// Of a phrase: a number in [`FIRST`].
+    Phrase(u8),
+    /// Of an id.
+    Dollar,
+    /// It occurs in no canonical JSON.
+    None,
+}
+
+const CLASSES: [Class; 256] = classes();
+
+const fn classes() -> [Class; 256] {
+    let mut classes = [Class::Plain; 256];
+    let mut byte = 0;
+    while byte < classes.len() {
+        if !is_text(byte as u8) {
+            classes[byte] = Class::None;
+        }
+        byte += 1;
+    }
+    let mut index = 0;
+    while index < FIRST.len() {
+        classes[FIRST[index] as usize] = Class::Phrase(index as u8);
+        index += 1;
+    }
+    classes[b'$' as usize] = Class::Dollar;
+    classes
+}
+
 /// Whether a byte occurs in canonical JSON.
-fn is_text(byte: u8) -> bool {
+const fn is_text(byte: u8) -> bool {
     matches!(byte, 0x20..=0xBF | 0xC2..=0xF4)
 }
 
@@ -92,64 +185,104 @@ pub(super) fn pack(json: &str) -> Option<Vec<u8>> {
     let text = json.as_bytes();
     let mut out = Vec::with_capacity(text.len());
     let mut at = 0;
+    // From here on what is as it is in the text is still to be copied.
+    let mut copied = 0;
     while at < text.len() {
-        let byte = text[at];
-        if matches!(byte, b'"' | b'{' | b'}' | b']' | b',')
-            && let Some(index) = longest_phrase(&text[at..])
-        {
-            out.push(phrase_byte(index));
-            at += PHRASES[index].len();
-            at += pack_base64(&json[at..], &mut out);
-            continue;
-        }
-        if !is_text(byte) {
-            return None;
-        }
-        out.push(byte);
-        at += 1;
-        if matches!(byte, b'"' | b'$') {
-            at += pack_base64(&json[at..], &mut out);
+        let phrase = match CLASSES[usize::from(text[at])] {
+            Class::Plain => {
+                at += 1;
+                continue;
+            }
+            Class::None => return None,
+            Class::Phrase(first) => longest_phrase(usize::from(first), &text[at..]),
+            Class::Dollar => None,
+        };
+        let is_before_base64 = match phrase {
+            Some(index) => {
+                out.extend_from_slice(&text[copied..at]);
+                out.push(phrase_byte(index));
+                at += PHRASES[index].len();
+                copied = at;
+                true
+            }
+            None => {
+                at += 1;
+                matches!(text[at - 1], b'"' | b'$')
+            }
+        };
+        if is_before_base64 && let Some(bytes) = Base64::at_start(&json[at..]) {
+            out.extend_from_slice(&text[copied..at]);
+            at += bytes.put(&mut out);
+            copied = at;
         }
     }
+    out.extend_from_slice(&text[copied..]);
     Some(out)
 }
 
-fn longest_phrase(text: &[u8]) -> Option<usize> {
-    let fitting = (0..PHRASES.len()).filter(|&index| text.starts_with(PHRASES[index].as_bytes()));
-    fitting.max_by_key(|&index| PHRASES[index].len())
+/// The longest phrase that `text` begins with, whose first byte has this number: of neighbours in [`SORTED`] those that
+/// do not go on like it are left out byte by byte.
+fn longest_phrase(first: usize, text: &[u8]) -> Option<usize> {
+    let (begin, end) = *BEGIN_WITH[first].get(usize::from(*text.get(1)?))?;
+    let mut range = &SORTED[usize::from(begin)..usize::from(end)];
+    let mut longest = None;
+    let mut length = 2;
+    let phrase = |index: u8| PHRASES[usize::from(index)].as_bytes();
+    while let Some((&least, others)) = range.split_first() {
+        if phrase(least).len() == length {
+            longest = Some(usize::from(least));
+            range = others;
+            continue;
+        }
+        if others.is_empty() {
+            return match text.starts_with(phrase(least)) {
+                true => Some(usize::from(least)),
+                false => longest,
+            };
+        }
+        let Some(&next) = text.get(length) else { break };
+        let skipped = range.iter().take_while(|&&it| phrase(it)[length] < next).count();
+        range = &range[skipped..];
+        let fitting = range.iter().take_while(|&&it| phrase(it)[length] == next).count();
+        range = &range[..fitting];
+        length += 1;
+    }
+    longest
 }
 
-/// Packs the base64 that `text` begins with, up to a quote; how many characters of it.
-fn pack_base64(text: &str, out: &mut Vec<u8>) -> usize {
-    let is_quote = |at: usize| text.as_bytes().get(at) == Some(&b'"');
-    // Only what comes back the same: the last character may have bits that say nothing.
-    if is_quote(43) && text.is_char_boundary(43) {
-        let characters = &text[..43];
-        if let Some(bytes) = base64::decode_url_safe_array::<32>(characters)
-            && base64::encode_url_safe(&bytes) == characters
-        {
-            out.push(ID);
-            out.extend(bytes);
-            return 43;
-        }
-        if let Some(bytes) = base64::decode_array::<32>(characters)
-            && base64::encode(&bytes) == characters
-        {
-            out.push(HASH);
-            out.extend(bytes);
-            return 43;
-        }
-    } else if is_quote(86) && text.is_char_boundary(86) {
-        let characters = &text[..86];
-        if let Some(bytes) = base64::decode_array::<64>(characters)
-            && base64::encode(&bytes) == characters
-        {
-            out.push(SIGNATURE);
-            out.extend(bytes);
-            return 86;
+/// Bytes that a text has as base64, in a form that comes back the same.
+enum Base64 {
+    Id([u8; 32]),
+    Hash([u8; 32]),
+    Signature([u8; 64]),
+}
+
+impl Base64 {
+    /// What stands before the first quote of `text`.
+    fn at_start(text: &str) -> Option<Self> {
+        let is_quote = |at: usize| text.as_bytes().get(at) == Some(&b'"');
+        if is_quote(43) {
+            let text = text.get(..43)?;
+            let id = || base64::decode_url_safe_exact(text).map(Self::Id);
+            id().or_else(|| base64::decode_exact(text).map(Self::Hash))
+        } else if is_quote(86) {
+            base64::decode_exact(text.get(..86)?).map(Self::Signature)
+        } else {
+            None
         }
     }
-    0
+
+    /// Appends it; how many characters it was.
+    fn put(&self, out: &mut Vec<u8>) -> usize {
+        let (mark, bytes): (u8, &[u8]) = match self {
+            Self::Id(bytes) => (ID, bytes),
+            Self::Hash(bytes) => (HASH, bytes),
+            Self::Signature(bytes) => (SIGNATURE, bytes),
+        };
+        out.push(mark);
+        out.extend_from_slice(bytes);
+        if mark == SIGNATURE { 86 } else { 43 }
+    }
 }
 
 /// The text of what [`pack`] gave; `None` for what it never gives.
@@ -194,6 +327,21 @@ mod tests {
         }
         let free = (0..=0xFF_u8).filter(|byte| !is_text(*byte)).count();
         assert_eq!(free, PHRASES.len() + usize::from(FIRST_PHRASE));
+    }
+
+    #[test]
+    fn of_phrases_that_begin_alike_the_longest_is_found() {
+        for phrase in PHRASES {
+            for end in 1..=phrase.len() {
+                for other in PHRASES.map(|other| &other[..1]).into_iter().chain(["", "x"]) {
+                    let text = format!("{}{other}{phrase}", &phrase[..end]);
+                    let fitting = (0..PHRASES.len()).filter(|&index| text.starts_with(PHRASES[index]));
+                    let longest = fitting.max_by_key(|&index| PHRASES[index].len());
+                    let first = FIRST.iter().position(|&byte| byte == text.as_bytes()[0]).unwrap();
+                    assert_eq!(longest_phrase(first, text.as_bytes()), longest, "{text}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::{
     text::Text,
     version::RoomVersion,
 };
-use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
+use alloc::{string::String, sync::Arc, vec::Vec};
 use core::{fmt, ops::Deref};
 
 /// A stage in the life of a [`Pdu`]; each is reached from the one before only.
@@ -113,7 +113,7 @@ pub struct Event {
     /// objects in canonical JSON.
     pub preview: Option<Vec<Value>>,
     /// The event in canonical JSON: with `hashes` and `signatures`, without `unsigned`; `event_id` only in versions 1–2.
-    json: Box<str>,
+    json: Arc<str>,
     spans: Spans,
 }
 
@@ -167,6 +167,12 @@ impl Event {
     #[must_use]
     pub fn to_json(&self) -> String {
         self.json.as_ref().into()
+    }
+
+    /// As [`Event::json`], shared: nothing is copied.
+    #[must_use]
+    pub fn shared_json(&self) -> Arc<str> {
+        self.json.clone()
     }
 
     /// The event as a value that is printed as it is.
@@ -248,7 +254,7 @@ impl Event {
             hash_mismatch: self.hash_mismatch,
             oversized_ids: self.oversized_ids,
             preview: self.preview.clone(),
-            json: json.into_boxed_str(),
+            json: json.into(),
             spans,
         }
     }

@@ -276,7 +276,7 @@ fn read(
         preview: None,
         spans: Spans::of(members, &kind),
         kind: Text::from(&*kind),
-        json: String::from(text).into_boxed_str(),
+        json: text.into(),
     };
     verify::check_authorising_user(&event)?;
     let reading = Reading {

@@ -2,9 +2,9 @@
 
 use super::run;
 use crate::model::*;
-use crate::sqlite::codec::{self, Id, key};
+use crate::sqlite::codec::{self, Id, IdColumn, key};
 use crate::sqlite::{fault::Fault, packed};
-use roomlet_wire::{EventId, EventNum, RoomNum, UserId};
+use roomlet_wire::{EventNum, RoomNum, UserId};
 use rusqlite::{Connection, OptionalExtension, params};
 
 /// Inserts or replaces a room's record.
@@ -44,43 +44,36 @@ pub(super) fn room(db: &Connection, record: &RoomRecord) -> Result<(), Fault> {
 pub(super) fn event(db: &Connection, room: RoomNum, row: &EventRow) -> Result<(), Fault> {
     let packed = packed::pack(&row.json);
     let json = packed.as_ref().map_or(&*row.json, |_| "");
-    let params = params![
-        key(room, row.num.0),
-        Id(&row.id),
-        row.depth,
-        codec::flags(row.flags),
-        row.state_before.map(|state| state.0),
-        row.state_after.map(|state| state.0),
-        row.redacted_by.as_ref().map(Id),
-        json,
-        packed,
-    ];
+    let id = IdColumn::of(&row.id);
+    // Of an event that is new, which nearly all are, one statement finds that out and inserts it.
+    // An id that has a number already becomes NULL, which the column does not take.
+    let insert =
+        "INSERT OR IGNORE INTO event (key, id, depth, flags, state_before, state_after, redacted_by, json, packed)
+        VALUES (?1, iif(EXISTS (SELECT 1 FROM event
+            WHERE substr(id, 1, 8) = substr(?2, 1, 8) AND id = ?2 AND key BETWEEN ?10 AND ?11), NULL, ?2),
+            ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
     let replace =
         "UPDATE event SET depth = ?3, flags = ?4, state_before = ?5, state_after = ?6, redacted_by = ?7,
-        json = ?8, packed = ?9 WHERE key = ?1 AND id = ?2";
-    let insert =
-        "INSERT INTO event (key, id, depth, flags, state_before, state_after, redacted_by, json, packed)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (key) DO NOTHING";
-    let sql = match num_of(db, room, &row.id)? {
-        None => insert,
-        Some(num) if num == row.num => replace,
-        Some(_) => return Err(reused(&row.id, row.num.0)),
-    };
-    if run(db, sql, params)? == 0 {
-        return Err(reused(&row.id, row.num.0));
+        json = ?8, packed = ?9 WHERE key = ?1 AND id = ?2 AND ?10 <= ?11";
+    for sql in [insert, replace] {
+        let params = params![
+            key(room, row.num.0),
+            id,
+            row.depth,
+            codec::flags(row.flags),
+            row.state_before.map(|state| state.0),
+            row.state_after.map(|state| state.0),
+            row.redacted_by.as_ref().map(Id),
+            json,
+            packed,
+            key(room, 0),
+            key(room, u32::MAX),
+        ];
+        if run(db, sql, params)? != 0 {
+            return Ok(());
+        }
     }
-    Ok(())
-}
-
-/// The number that an event has in a room.
-fn num_of(db: &Connection, room: RoomNum, id: &EventId) -> Result<Option<EventNum>, Fault> {
-    let sql = "SELECT key FROM event WHERE substr(id, 1, 8) = substr(?1, 1, 8) AND id = ?1 AND key BETWEEN ?2 AND ?3";
-    let params = params![Id(id), key(room, 0), key(room, u32::MAX)];
-    let key = db
-        .prepare_cached(sql)?
-        .query_row(params, |row| row.get(0))
-        .optional()?;
-    Ok(key.map(|key| EventNum(codec::from_key(key).1)))
+    Err(reused(&row.id, row.num.0))
 }
 
 fn reused(id: &str, num: u32) -> Fault {
