@@ -11,8 +11,10 @@ use std::{
     path::Path,
 };
 
-/// Events that are taken with one commit.
-const BATCH: usize = 2048;
+/// Events that are taken with one commit: all of them change the same pages of indexes, so many make few writes. Events
+/// are written together until they have so many bytes, or there are so many.
+const BATCH_BYTES: usize = 2 << 20;
+const BATCH: usize = 4096;
 /// Events that wait for others which come later in the file; beyond that they are left out.
 const WAITING: usize = 10_000;
 
@@ -171,8 +173,10 @@ impl Inner {
 impl Import {
     /// Reads events up to a batch's number.
     fn read(&mut self, parsed: &mut Vec<Pdu<Parsed>>) -> Result<()> {
-        while parsed.len() < BATCH {
+        let mut bytes = 0;
+        while parsed.len() < BATCH && bytes < BATCH_BYTES {
             let Some(line) = self.archive.next()? else { break };
+            bytes += line.len();
             match Pdu::parse(&line, self.version) {
                 Ok(pdu) => parsed.push(pdu),
                 Err(error) => self.leave_out(self.archive.fault(error.about()).about().to_owned()),

@@ -130,6 +130,17 @@ fn d7_the_content_hash_is_of_all_keys_but_three() {
 }
 
 #[test]
+fn d9_a_redaction_of_nothing_needs_the_power_to_redact() {
+    for version in ["1", "2"] {
+        let (mut world, mut at) = World::room(version, r#"{"@creator:a":100}"#, "public");
+        world.send(&mut at, member("@x:a", "@x:a", "join"));
+        let redaction = |sender| support::message(sender, "m.room.redaction", "{}");
+        assert_eq!(world.verdict(&at, redaction("@x:a")), "AUTH-11", "{version}");
+        assert_eq!(world.verdict(&at, redaction("@creator:a")), "allow", "{version}");
+    }
+}
+
+#[test]
 fn r1_without_join_rules_only_the_invited_may_join() {
     for version in EXACT {
         let (mut world, mut at) = room(version, r#"{"creator":"@creator:a"}"#);

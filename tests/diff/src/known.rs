@@ -1,7 +1,7 @@
 //! The differences that `docs/differences.md` explains: each names its heading there.
 
 use crate::room::{Made, Room};
-use roomlet_room::Denied;
+use roomlet_room::{Denied, auth::Action};
 use roomlet_wire::{Value, json::Raw, version::PowerFormat};
 
 const NO_JOIN_RULES: &str = "R1 rooms without join rules";
@@ -42,6 +42,10 @@ pub(crate) fn reason(
         Ok(()) if theirs.contains("You are not invited") && signatures(made) > 1 => {
             Some("D6 third-party invites with several signatures")
         }
+        Err(Denied::PowerTooLow {
+            action: Action::Redact,
+            ..
+        }) if !redacts_text(made) => Some("D9 redactions of nothing"),
         Ok(()) if theirs.contains("Invalid event JSON") && is_keyed_create(made) => {
             Some("D4 create events with a state key")
         }
@@ -155,6 +159,12 @@ pub(crate) fn of_hash(made: &Made, oracle: &str) -> Option<&'static str> {
     let left_out = ["age_ts", "outlier", "destinations"];
     let any = left_out.iter().any(|key| made.raw.contains_key(*key));
     (any && oracle == "Synapse").then_some("D7 keys left out of the content hash")
+}
+
+/// Whether the event, as it is judged, says what it redacts, as text.
+fn redacts_text(made: &Made) -> bool {
+    let redacts = made.node.pdu.object().get("redacts");
+    redacts.is_some_and(|redacts| redacts.as_str().is_some())
 }
 
 fn is_keyed_create(made: &Made) -> bool {

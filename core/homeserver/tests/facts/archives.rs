@@ -42,7 +42,9 @@ fn events(server: &Server, room: &RoomId) -> Vec<String> {
             .unwrap()
             .unwrap()
     };
-    (0..record.next_event.0).map(|num| row(num).json.to_string()).collect()
+    (0..record.next_event.0)
+        .map(|num| row(num).json.to_string())
+        .collect()
 }
 
 /// The current state, by type and state key, and the forward extremities.

@@ -14,6 +14,8 @@ use tokio::sync::oneshot;
 
 /// Commits that share one transaction at most: it bounds how long the first of them waits.
 const BATCH: usize = 256;
+/// What is kept of the file between commits at most, in KiB: the indexes of a room of 100,000 events are that large.
+const CACHE_KIB: i64 = 4000;
 
 /// The connection that writes.
 #[derive(Debug)]
@@ -28,6 +30,9 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) fn new(connection: Connection, shared: Arc<Shared>) -> Result<Self, Fault> {
         let counters = Counters::load(&connection)?;
+        // What a large commit changes stays in memory until it is whole, instead of being written and read again.
+        connection.pragma_update(None, "cache_spill", false)?;
+        connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
         Ok(Self {
             connection,
             shared,
