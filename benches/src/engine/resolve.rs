@@ -8,13 +8,18 @@ use super::{
     ruma,
 };
 use crate::measure::{Bound, Round, measure, report};
-use roomlet_room::{StateMap, resolve};
+use roomlet_room::{
+    StateMap,
+    resolve::{self, Resolver},
+};
 use std::{hint::black_box, time::Instant};
 
 /// A room and the states of its branches.
 struct Fork {
     room: Room,
     states: Vec<StateMap>,
+    /// As `states`, after one of the branches went on by an event.
+    grown: Vec<StateMap>,
 }
 
 impl Fork {
@@ -38,13 +43,41 @@ impl Fork {
             }
             branch
         };
-        let states = vec![branch(1).state, branch(2).state];
-        Self { room, states }
+        let (first, mut second) = (branch(1), branch(2));
+        let states = vec![first.state.clone(), second.state.clone()];
+        room.send_member(&mut second, 2, 2_000_000);
+        let grown = vec![first.state, second.state];
+        Self { room, states, grown }
     }
 
     fn resolve(&self) -> StateMap {
         resolve::resolve(self.room.version, &self.states, &self.room, &self.room.slots)
             .expect("every event is held")
+    }
+
+    /// Resolves the fork anew after it grew, and going on from what was found out before.
+    fn grow(&self) -> Round {
+        let (version, room) = (self.room.version, &self.room);
+        let mut resolver = Resolver::new(0);
+        let mut go_on = |states| resolver.resolve(version, states, room, &room.slots);
+        go_on(&self.states).expect("every event is held");
+        let (mut anew, mut grown) = (None, None);
+        let round = Round::time(
+            || {
+                anew = Some(resolve::resolve(
+                    version,
+                    black_box(&self.grown),
+                    room,
+                    &room.slots,
+                ))
+            },
+            || grown = Some(go_on(black_box(&self.grown))),
+        );
+        assert!(resolver.has_grown());
+        let state = |result: Option<roomlet_wire::Result<StateMap>>| result.and_then(Result::ok);
+        let (anew, grown) = (state(anew).expect("a state"), state(grown).expect("a state"));
+        assert!(anew.diff(&grown).is_empty());
+        round
     }
 }
 
@@ -60,6 +93,7 @@ pub(crate) fn run() {
     for (name, fork, bound) in cases {
         compare(name, &fork, Bound::AtLeast(bound));
     }
+    grown();
     growth("members", |scale| Fork::new(4, 64 * scale, 4, 0));
     growth("power levels", |scale| Fork::new(4, 16, 1, 64 * scale));
 }
@@ -111,6 +145,34 @@ fn compare(name: &str, fork: &Fork, bound: Bound) {
         &format!("ruma: auth chains {name}"),
         chain_time.as_secs_f64() * 1e3,
         "ms",
+        Bound::Told,
+    );
+}
+
+/// A fork that was resolved goes on by one event: the cost is that of what changes, though a large fork is less often
+/// in the processor's caches.
+fn grown() {
+    let cost = |members: usize| {
+        let fork = Fork::new(4, members, 19, 0);
+        measure(&format!("a fork of {members} that grew"), true, || fork.grow())
+    };
+    let (small, large) = (cost(60), cost(960));
+    report(
+        "one more event in a fork of 960 members / the fork anew",
+        large.ratio(),
+        "x",
+        Bound::AtMost(0.05),
+    );
+    report(
+        "one more event in a fork of 960 members / in one of 60",
+        large.subject / small.subject,
+        "x",
+        Bound::Told,
+    );
+    report(
+        "one more event in a fork of 960 members",
+        large.subject * 1e6,
+        "us",
         Bound::Told,
     );
 }

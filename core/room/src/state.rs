@@ -117,6 +117,17 @@ impl StateMap {
         }
     }
 
+    /// Whether one is a clone of the other that has not changed: then they hold the same. Costs nothing; others may hold
+    /// the same, too.
+    #[must_use]
+    pub fn is_clone_of(&self, other: &Self) -> bool {
+        match (&self.root, &other.root) {
+            (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+            (None, None) => true,
+            _ => false,
+        }
+    }
+
     /// Where two states differ, by ascending slot. What they share in memory is skipped, so that a state and
     /// one made from it are compared in about the size of their difference.
     #[must_use]

@@ -4,9 +4,12 @@
 
 mod support;
 
-use roomlet_room::{Node, Slots, Source, StateMap, resolve::resolve};
+use roomlet_room::{
+    Node, Slots, Source, StateMap,
+    resolve::{Resolver, resolve},
+};
 use roomlet_wire::{EventId, EventNum, Result, RoomVersion};
-use std::{collections::BTreeMap, sync::Arc};
+use std::{cell::Cell, collections::BTreeMap, sync::Arc};
 use support::{Branch, Spec, World, member, state_event};
 
 /// The same numbers on each run.
@@ -199,5 +202,77 @@ fn what_all_branches_agree_on_stays() {
                 );
             }
         }
+    }
+}
+
+/// A world that counts how often it is asked.
+struct Counted<'a> {
+    world: &'a World,
+    asked: Cell<usize>,
+}
+
+impl Source for Counted<'_> {
+    fn node(&self, num: EventNum) -> Result<Arc<Node>> {
+        self.asked.set(self.asked.get() + 1);
+        self.world.node(num)
+    }
+}
+
+/// What mostly happens in a room that is split: settings, names, people who come and go; and now and then power.
+fn small_deed(random: &mut Random) -> Spec {
+    let sender = random.pick(&USERS);
+    let at = 2000 + random.below(60) as i64;
+    match random.below(8) {
+        0 => deed(random),
+        1 | 2 => member(sender, sender, random.pick(&["join", "join", "leave"])).at(at),
+        3 => member(sender, random.pick(&["@new1:a", "@new2:b", "@bob:c"]), "invite").at(at),
+        4 => {
+            let new = random.pick(&["@new1:a", "@new2:b", "@new3:c"]);
+            member(new, new, random.pick(&["join", "join", "leave"])).at(at)
+        }
+        _ => {
+            let kind = random.pick(&["m.room.topic", "m.room.name", "x.setting"]);
+            state_event(sender, kind, "", "{}").at(at)
+        }
+    }
+}
+
+#[test]
+fn a_fork_that_grew_resolves_as_if_anew() {
+    for version in ["3", "10", "11", "12", "I.1"] {
+        let (mut grown, mut anew) = (0, 0);
+        for seed in 0..120 {
+            let (mut world, mut branches) = history(version, seed);
+            let mut random = Random(seed ^ 0x6789);
+            let count = 2 + random.below(2);
+            let mut resolver = Resolver::new(0);
+            for step in 0..40 {
+                let spec = small_deed(&mut random);
+                let branch = random.below(count);
+                if world.verdict(&branches[branch], spec.clone()) != "allow" {
+                    continue;
+                }
+                let mut at = branches[branch].clone();
+                world.send(&mut at, spec);
+                branches[branch] = at;
+                let mut sets: Vec<StateMap> = branches[..count].iter().map(|it| it.state.clone()).collect();
+                random.shuffle(&mut sets);
+                let counted = Counted {
+                    world: &world,
+                    asked: Cell::new(0),
+                };
+                let state = resolver
+                    .resolve(world.version, &sets, &counted, &world.slots)
+                    .unwrap();
+                let asked = counted.asked.replace(0);
+                let expected = resolve(world.version, &sets, &counted, &world.slots).unwrap();
+                assert_eq!(state, expected, "{version}, seed {seed}, step {step}");
+                match asked < counted.asked.get() {
+                    true => grown += 1,
+                    false => anew += 1,
+                }
+            }
+        }
+        assert!(3 * grown > anew, "{version}: {grown} grown, {anew} anew");
     }
 }

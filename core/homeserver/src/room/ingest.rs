@@ -6,7 +6,6 @@ use roomlet_room::{
     graph,
     ingest::{self, Verdict},
     node::Node,
-    resolve,
     state::StateMap,
 };
 use roomlet_store::{EventFlags, Update, Write};
@@ -254,29 +253,6 @@ impl OpenRoom {
         Ok(num)
     }
 
-    /// The state that several states resolve to.
-    pub(super) fn resolve(&mut self, mut states: Vec<StateNum>) -> Result<StateNum> {
-        states.sort_unstable();
-        states.dedup();
-        match states.as_slice() {
-            [] => return Ok(StateNum(0)),
-            [only] => return Ok(*only),
-            _ => {}
-        }
-        if let Some(&known) = self.resolved.get(&states) {
-            return Ok(known);
-        }
-        let maps = states
-            .iter()
-            .map(|&num| self.states.get(num))
-            .collect::<Result<Vec<StateMap>>>()?;
-        let map = resolve::resolve(self.version(), &maps, self, &self.slots)?;
-        let nearest = nearest(&map, &maps);
-        let num = self.states.derive(states[nearest], map, &mut self.writes)?;
-        self.resolved.insert(states, num);
-        Ok(num)
-    }
-
     /// A state that another server told, as far as its events are held and not rejected.
     fn told_map(&self, ids: &[EventId]) -> Result<StateMap> {
         let mut map = StateMap::new();
@@ -392,10 +368,4 @@ impl OpenRoom {
         }
         Ok(prevs)
     }
-}
-
-/// The index of the map that differs least from `map`.
-fn nearest(map: &StateMap, maps: &[StateMap]) -> usize {
-    let distance = |other: &StateMap| other.diff(map).len();
-    (0..maps.len()).min_by_key(|&i| distance(&maps[i])).unwrap_or(0)
 }

@@ -4,6 +4,7 @@ mod cache;
 mod check;
 mod current;
 mod events;
+mod forks;
 mod ids;
 mod ingest;
 mod join;

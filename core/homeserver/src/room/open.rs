@@ -3,6 +3,7 @@
 use super::{
     cache::Budget,
     events::{Events, Held},
+    forks::Forks,
     redactions::Redactions,
     states::States,
 };
@@ -47,8 +48,7 @@ pub(crate) struct OpenRoom {
     pub(super) current: StateMap,
     /// Joined users by server, in the current state.
     pub(super) servers: BTreeMap<ServerName, u32>,
-    /// What the room's extremities resolved to before: (sorted states after them) → state.
-    pub(super) resolved: BTreeMap<Vec<StateNum>, StateNum>,
+    pub(super) forks: Forks,
     /// When this server last merged the extremities, as far as this run knows; in milliseconds.
     pub(super) merged_at: i64,
     pub(super) writes: Vec<Write>,
@@ -70,7 +70,7 @@ impl OpenRoom {
             missing_prevs: None,
             current: StateMap::new(),
             servers: store.joined_servers(num)?.into_iter().collect(),
-            resolved: BTreeMap::new(),
+            forks: Forks::new(home.budget.clone()),
             merged_at: i64::MIN,
             writes: Vec::new(),
             is_stale: false,
@@ -106,7 +106,7 @@ impl OpenRoom {
             missing_prevs: Some(HashSet::new()),
             current: StateMap::new(),
             servers: BTreeMap::new(),
-            resolved: BTreeMap::new(),
+            forks: Forks::new(home.budget.clone()),
             merged_at: i64::MIN,
             writes,
             is_stale: false,
@@ -287,9 +287,7 @@ impl OpenRoom {
         self.events.trim();
         self.states.trim(self.record.current_state);
         self.redactions.trim();
-        if self.resolved.len() > 64 {
-            self.resolved.clear();
-        }
+        self.forks.trim();
     }
 }
 

@@ -88,6 +88,9 @@ impl OpenRoom {
         let auth = target.node.auth.clone();
         let node = Node::unplaced(target.node.num, pdu, &self.slots, auth, target.flags.rejected);
         let event = target.pdu().id.clone();
+        if target.node.slot.is_some() {
+            self.forks.forget_checks();
+        }
         self.put(Held {
             node: Arc::new(node),
             flags: target.flags,

@@ -79,10 +79,10 @@ impl<'a> Split<'a> {
 
     /// The state that `first` becomes with `resolved` in the slots that were in conflict, and in those where it had
     /// nothing.
-    pub(super) fn merged(&self, resolved: impl Iterator<Item = (SlotNum, EventNum)>) -> StateMap {
+    pub(super) fn merged(&self, resolved: impl Iterator<Item = (u32, u32)>) -> StateMap {
         let mut values = vec![None; self.slots.len()];
         let mut state = self.first.clone();
-        for (slot, event) in resolved {
+        for (slot, event) in resolved.map(|(slot, event)| (SlotNum(slot), EventNum(event))) {
             match self.slots.binary_search(&slot) {
                 Ok(place) => values[place] = Some(event),
                 Err(_) if state.get(slot).is_none() => _ = state.insert(slot, event),
@@ -229,11 +229,19 @@ fn remove_reached(
     Ok(())
 }
 
-/// SR-13: all events on auth paths between conflicted events, both ends included, ascending.
-pub(super) fn subgraph(split: &Split<'_>, events: &mut Events<'_>) -> Result<Vec<EventNum>> {
+/// See [`subgraph`]. Each ascending.
+#[derive(Default)]
+pub(super) struct Subgraph {
+    pub(super) on_paths: Vec<EventNum>,
+    /// All in the auth chains of conflicted events that are not older than these, with them.
+    pub(super) above: Vec<EventNum>,
+}
+
+/// SR-13: all events on auth paths between conflicted events, both ends included.
+pub(super) fn subgraph(split: &Split<'_>, events: &mut Events<'_>) -> Result<Subgraph> {
     let conflicted = split.conflicted_events();
     let Some(least) = conflicted.first().copied() else {
-        return Ok(conflicted);
+        return Ok(Subgraph::default());
     };
     let mut seen = LocalSet::default();
     let mut above = Vec::new();
@@ -252,8 +260,8 @@ pub(super) fn subgraph(split: &Split<'_>, events: &mut Events<'_>) -> Result<Vec
     }
     // Ascending: each event's parents are decided before it.
     let mut found = Vec::new();
-    for event in above {
-        let local = events.local(event)?;
+    for event in &above {
+        let local = events.local(*event)?;
         let node = events.node(local).clone();
         for parent in node.auth.iter().filter(|parent| **parent >= least) {
             if on_paths.contains(events.local(*parent)?) {
@@ -261,10 +269,13 @@ pub(super) fn subgraph(split: &Split<'_>, events: &mut Events<'_>) -> Result<Vec
             }
         }
         if on_paths.contains(local) {
-            found.push(event);
+            found.push(*event);
         }
     }
-    Ok(found)
+    Ok(Subgraph {
+        on_paths: found,
+        above,
+    })
 }
 
 #[cfg(test)]
@@ -397,7 +408,7 @@ mod tests {
             let expected: BTreeSet<EventNum> = above.iter().copied().filter(reaches).collect();
             let expected: Vec<EventNum> = expected.into_iter().collect();
             assert_eq!(
-                subgraph(&split, &mut Events::new(&graph)).unwrap(),
+                subgraph(&split, &mut Events::new(&graph)).unwrap().on_paths,
                 expected,
                 "seed {seed}"
             );
@@ -424,7 +435,7 @@ mod tests {
         assert_eq!(split.unconflicted(SlotNum(1)), Some(EventNum(10)));
         assert_eq!(split.unconflicted(SlotNum(2)), None);
         assert_eq!(split.conflicted_events(), [20, 21, 30].map(EventNum));
-        let merged = split.merged([(SlotNum(2), EventNum(21)), (SlotNum(9), EventNum(90))].into_iter());
+        let merged = split.merged([(2, 21), (9, 90)].into_iter());
         assert_eq!(merged, state(&[(1, 10), (2, 21), (9, 90)]));
         let twice = Split::of(&a, &[b.clone(), a.clone(), b.clone()]).unwrap();
         assert_eq!(twice.conflicted.len(), 2);

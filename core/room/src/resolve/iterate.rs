@@ -43,46 +43,54 @@ impl<'a, 'b> Partial<'a, 'b> {
         order: &[EventNum],
         events: &mut Events<'_>,
         slots: &Slots,
+        mut each: impl FnMut(bool),
     ) -> Result<()> {
         for event in order {
             let node = events.get(*event)?;
-            let Some(slot) = node.slot else { continue };
-            if auth::check(&node, &self.auth_state(&node, events, slots)?).is_ok() {
+            let is_allowed = is_allowed(&node, |slot| self.get(slot), events, slots)?;
+            if let Some(slot) = node.slot.filter(|_| is_allowed) {
                 self.set.set(slot.0, event.0);
             }
+            each(is_allowed);
         }
         Ok(())
     }
 
-    /// The event's own auth events, those not rejected, under the state so far.
-    fn auth_state(&self, node: &Node, events: &mut Events<'_>, slots: &Slots) -> Result<AuthState> {
-        let mut state = AuthState::empty();
-        let mut complete = true;
-        for (role, slot) in node.reads(slots) {
-            match slot.and_then(|slot| self.get(slot)) {
-                Some(num) => state.set(role, events.get(num)?),
-                None => complete = false,
-            }
-        }
-        if !complete {
-            let held = state.clone();
-            for num in &node.auth {
-                let auth = events.get(*num)?;
-                if let Some(role) = role_of(node, &auth).filter(|_| !auth.rejected)
-                    && held.get(role).is_none()
-                {
-                    state.set(role, auth);
-                }
-            }
-        }
-        Ok(state)
+    /// What the checks set, by slot.
+    pub(super) fn set(&self) -> &NumTable {
+        &self.set
     }
+}
 
-    /// What the checks set.
-    pub(super) fn into_set(self) -> impl Iterator<Item = (SlotNum, EventNum)> {
-        let entries: alloc::vec::Vec<(u32, u32)> = self.set.iter().collect();
-        entries
-            .into_iter()
-            .map(|(slot, event)| (SlotNum(slot), EventNum(event)))
+/// Whether a state allows an event: where it lacks what the rules read, the event's own auth events stand in, those not
+/// rejected. An event that is no state event is of no use here, and not allowed.
+pub(super) fn is_allowed(
+    node: &Node,
+    get: impl Fn(SlotNum) -> Option<EventNum>,
+    events: &mut Events<'_>,
+    slots: &Slots,
+) -> Result<bool> {
+    if node.slot.is_none() {
+        return Ok(false);
     }
+    let mut state = AuthState::empty();
+    let mut complete = true;
+    for (role, slot) in node.reads(slots) {
+        match slot.and_then(&get) {
+            Some(num) => state.set(role, events.get(num)?),
+            None => complete = false,
+        }
+    }
+    if !complete {
+        let held = state.clone();
+        for num in &node.auth {
+            let auth = events.get(*num)?;
+            if let Some(role) = role_of(node, &auth).filter(|_| !auth.rejected)
+                && held.get(role).is_none()
+            {
+                state.set(role, auth);
+            }
+        }
+    }
+    Ok(auth::check(node, &state).is_ok())
 }

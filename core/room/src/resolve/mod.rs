@@ -4,6 +4,8 @@
 //! which differ by two flags.
 
 mod conflict;
+mod fork;
+mod grow;
 mod iterate;
 mod mainline;
 mod power_order;
@@ -14,7 +16,8 @@ mod v1;
 use crate::{node::Source, slot::Slots, state::StateMap};
 use alloc::vec::Vec;
 use conflict::Split;
-use roomlet_wire::{EventNum, Result, RoomVersion, version::Resolution};
+use fork::Fork;
+use roomlet_wire::{Result, RoomVersion, version::Resolution};
 use table::Events;
 
 /// The state that `sets`, one for each branch, resolve to. It depends on the events held alone: not on the
@@ -28,37 +31,144 @@ pub fn resolve(
     source: &dyn Source,
     slots: &Slots,
 ) -> Result<StateMap> {
+    run(version, sets, source, slots, usize::MAX).map(|(state, _)| state)
+}
+
+/// Resolves the forks of one room, one after another. A fork that grew by one event since the last call costs what that
+/// event changes, instead of what the branches differ in: while a room is split, that is what happens again and again.
+///
+/// The states are those of [`resolve`]. All calls are about the same room and source.
+pub struct Resolver {
+    last: Option<Fork>,
+    remember_from: usize,
+    has_grown: bool,
+}
+
+impl Resolver {
+    /// Forks with fewer than `remember_from` events in conflict are not remembered: from about 50 on it is worth it.
+    #[must_use]
+    pub fn new(remember_from: usize) -> Self {
+        Self {
+            last: None,
+            remember_from,
+            has_grown: false,
+        }
+    }
+
+    /// As [`resolve`]. To be recognized, the states that did not grow have to be clones of those of the last call.
+    ///
+    /// # Errors
+    /// As [`resolve`].
+    pub fn resolve(
+        &mut self,
+        version: &RoomVersion,
+        sets: &[StateMap],
+        source: &dyn Source,
+        slots: &Slots,
+    ) -> Result<StateMap> {
+        self.has_grown = false;
+        // On an error it is gone: it may be half changed.
+        if let Some(mut fork) = self.last.take()
+            && let Some(growth) = fork.growth(sets, source)?
+        {
+            let state = fork.grow(growth, sets, source, slots)?;
+            self.last = Some(fork);
+            self.has_grown = true;
+            return Ok(state);
+        }
+        let (state, fork) = run(version, sets, source, slots, self.remember_from)?;
+        self.last = fork;
+        Ok(state)
+    }
+
+    /// Whether the last call went on from the one before it.
+    #[must_use]
+    pub fn has_grown(&self) -> bool {
+        self.has_grown
+    }
+
+    /// What is remembered takes about so many bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.last.as_ref().map_or(0, Fork::bytes)
+    }
+}
+
+/// Resolves, and remembers how if at least so many events are in conflict.
+fn run(
+    version: &RoomVersion,
+    sets: &[StateMap],
+    source: &dyn Source,
+    slots: &Slots,
+    remember_from: usize,
+) -> Result<(StateMap, Option<Fork>)> {
     let [first, others @ ..] = sets else {
-        return Ok(StateMap::new());
+        return Ok((StateMap::new(), None));
     };
     let Some(split) = Split::of(first, others) else {
-        return Ok(first.clone());
+        return Ok((first.clone(), None));
     };
     let is_v2_1 = match version.resolution {
-        Resolution::V1 => return v1::resolve(first, others, source, slots),
+        Resolution::V1 => return Ok((v1::resolve(first, others, source, slots)?, None)),
         Resolution::V2 => false,
         Resolution::V2_1 => true,
     };
     let events = &mut Events::new(source);
 
-    let mut full: Vec<EventNum> = conflict::auth_difference(&split, events)?;
+    let difference = conflict::auth_difference(&split, events)?;
+    let mut full = difference.clone();
     full.extend(split.conflicted_events());
+    let mut above = Vec::new();
     if is_v2_1 {
-        full.extend(conflict::subgraph(&split, events)?); // SR-13
+        let subgraph = conflict::subgraph(&split, events)?; // SR-13
+        full.extend(subgraph.on_paths);
+        above = subgraph.above;
     }
     full.sort_unstable();
     full.dedup();
+    let remembers = full.len() >= remember_from;
 
     let mut partial = iterate::Partial::new((!is_v2_1).then_some(&split)); // SR-10
     // 1: the power events, and what of their auth chains is in the full set, in order
     let (power, rest) = power_order::split_off(&full, events)?;
     let ordered = power_order::sort(&power, events)?;
     // 2
-    partial.auth_checks(&ordered, events, slots)?;
+    partial.auth_checks(&ordered, events, slots, |_| {})?;
+    let by_power = remembers.then(|| partial.set().clone());
     // 3: the rest, by mainline
-    let ordered = mainline::sort(&rest, partial.get_named("m.room.power_levels", "", slots), events)?;
+    let power_levels = partial.get_named("m.room.power_levels", "", slots);
+    let mut mainline = mainline::Mainline::of(power_levels, events)?;
+    let ordered = mainline.sort(&rest, events)?;
     // 4
-    partial.auth_checks(&ordered, events, slots)?;
+    let mut allowed = Vec::new();
+    partial.auth_checks(&ordered, events, slots, |is_allowed| {
+        if remembers {
+            allowed.push(is_allowed);
+        }
+    })?;
     // 5: what was never in conflict stays
-    Ok(split.merged(partial.into_set()))
+    let resolved = split.merged(partial.set().iter());
+    let Some(by_power) = by_power else {
+        return Ok((resolved, None));
+    };
+    let mut fork = Fork {
+        sets: sets.to_vec(),
+        resolved: resolved.clone(),
+        conflicted: split.slots.clone(),
+        difference,
+        full,
+        power: fork::PowerPhase::of(power, events, slots)?,
+        by_power,
+        starts_empty: is_v2_1,
+        above,
+        mainline,
+        unknown_from: None,
+        checks: fork::Checks::default(),
+    };
+    fork.note_unknown(slots);
+    for (event, is_allowed) in ordered.iter().zip(allowed) {
+        let node = events.get(*event)?;
+        fork.add_check(&node, is_allowed, events, slots)?;
+    }
+    Ok((resolved, Some(fork)))
 }

@@ -52,6 +52,10 @@ impl NumTable {
         self.places[at] = (key, value);
     }
 
+    pub(super) fn bytes(&self) -> usize {
+        self.places.capacity() * size_of::<(u32, u32)>()
+    }
+
     /// The entries, in no order that means anything.
     pub(super) fn iter(&self) -> impl Iterator<Item = (u32, u32)> {
         self.places.iter().copied().filter(|(key, _)| *key != FREE)

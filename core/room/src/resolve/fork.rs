@@ -1,0 +1,288 @@
+//! What a resolution leaves behind: how it came to its state, indexed so that a change finds what it concerns.
+
+use super::{
+    mainline::Mainline,
+    table::{Events, NumTable},
+};
+use crate::{
+    node::{Node, Role},
+    slot::Slots,
+    state::StateMap,
+};
+use alloc::{collections::BTreeMap, vec::Vec};
+use arrayvec::ArrayVec;
+use core::cmp::Ordering;
+use roomlet_wire::{EventId, EventNum, Result, SlotNum};
+
+/// A resolution that was made. Lists are sorted.
+pub(super) struct Fork {
+    /// What was resolved, and the state that came of it.
+    pub(super) sets: Vec<StateMap>,
+    pub(super) resolved: StateMap,
+    /// The slots in conflict.
+    pub(super) conflicted: Vec<SlotNum>,
+    /// SR-5.
+    pub(super) difference: Vec<EventNum>,
+    /// The full conflicted set.
+    pub(super) full: Vec<EventNum>,
+    pub(super) power: PowerPhase,
+    /// What step 2 set, by slot.
+    pub(super) by_power: NumTable,
+    /// Whether the checks started from nothing (SR-10).
+    pub(super) starts_empty: bool,
+    /// In version 2.1, where it was looked for paths between conflicted events.
+    pub(super) above: Vec<EventNum>,
+    pub(super) mainline: Mainline,
+    /// If some check found that nothing ever held what it reads: the first slot that it does not know of.
+    pub(super) unknown_from: Option<SlotNum>,
+    pub(super) checks: Checks,
+}
+
+/// Steps 1 and 2: the power events and what belongs to them.
+pub(super) struct PowerPhase {
+    pub(super) events: Vec<EventNum>,
+    /// What they cite.
+    pub(super) cited: Vec<EventNum>,
+    /// The slots that their checks read.
+    pub(super) reads: Vec<SlotNum>,
+    /// Whether one reads what nothing ever held.
+    reads_unknown: bool,
+}
+
+impl PowerPhase {
+    pub(super) fn of(power: Vec<EventNum>, events: &mut Events<'_>, slots: &Slots) -> Result<Self> {
+        let (mut cited, mut reads) = (Vec::new(), Vec::new());
+        let mut reads_unknown = false;
+        for event in &power {
+            let node = events.get(*event)?;
+            cited.extend_from_slice(&node.auth);
+            for (_, slot) in node.reads(slots) {
+                reads.extend(slot);
+                reads_unknown |= slot.is_none();
+            }
+        }
+        cited.sort_unstable();
+        cited.dedup();
+        reads.sort_unstable();
+        reads.dedup();
+        Ok(Self {
+            events: power,
+            cited,
+            reads,
+            reads_unknown,
+        })
+    }
+}
+
+/// The checks of step 4. An index in `all` names one.
+#[derive(Default)]
+pub(super) struct Checks {
+    pub(super) all: Vec<Check>,
+    removed: usize,
+    of_slot: BTreeMap<SlotNum, OfSlot>,
+}
+
+/// One check: where it stands in the order of SR-11, and its verdict.
+pub(super) struct Check {
+    pub(super) event: EventNum,
+    pub(super) slot: Option<SlotNum>,
+    pub(super) is_allowed: bool,
+    /// The slots that it reads, but those where only power events are.
+    reads: ArrayVec<SlotNum, { Role::COUNT }>,
+    position: u32,
+    time: i64,
+    id: EventId,
+}
+
+/// The checks that have to do with a slot, in their order.
+#[derive(Default)]
+struct OfSlot {
+    /// Those that set it, if they allow their event.
+    writers: Vec<u32>,
+    readers: Vec<u32>,
+}
+
+impl Check {
+    /// The order of SR-11.
+    fn cmp(&self, other: &Self) -> Ordering {
+        let by_position = other.position.cmp(&self.position);
+        let by_time = by_position.then_with(|| self.time.cmp(&other.time));
+        by_time.then_with(|| self.id.cmp(&other.id))
+    }
+}
+
+impl Checks {
+    pub(super) fn get(&self, check: u32) -> &Check {
+        &self.all[check as usize]
+    }
+
+    /// The order of two checks.
+    pub(super) fn compare(&self, a: u32, b: u32) -> Ordering {
+        self.get(a).cmp(self.get(b))
+    }
+
+    /// The place in `list` of the first that comes after `check`.
+    fn after(&self, list: &[u32], check: u32) -> usize {
+        list.partition_point(|it| self.compare(*it, check).is_le())
+    }
+
+    fn add(&mut self, check: Check) -> u32 {
+        let (index, slot, reads) = (self.all.len() as u32, check.slot, check.reads.clone());
+        self.all.push(check);
+        for slot in reads {
+            self.change(
+                slot,
+                |it| &mut it.readers,
+                |place, list| list.insert(place, index),
+                index,
+            );
+        }
+        if let Some(slot) = slot {
+            self.change(
+                slot,
+                |it| &mut it.writers,
+                |place, list| list.insert(place, index),
+                index,
+            );
+        }
+        index
+    }
+
+    /// Changes a list of a slot at the place after `check`.
+    fn change(
+        &mut self,
+        slot: SlotNum,
+        list_of: fn(&mut OfSlot) -> &mut Vec<u32>,
+        change: impl FnOnce(usize, &mut Vec<u32>),
+        check: u32,
+    ) {
+        let mut list = core::mem::take(list_of(self.of_slot.entry(slot).or_default()));
+        change(self.after(&list, check), &mut list);
+        *list_of(self.of_slot.entry(slot).or_default()) = list;
+    }
+
+    /// The check of an event of a slot.
+    pub(super) fn of_event(&self, slot: SlotNum, event: EventNum) -> Option<u32> {
+        let writers = &self.of_slot.get(&slot)?.writers;
+        writers.iter().copied().find(|it| self.get(*it).event == event)
+    }
+
+    /// What the checks before `check`, or all of them, set at a slot.
+    pub(super) fn value(&self, slot: SlotNum, before: Option<u32>) -> Option<EventNum> {
+        let writers = &self.of_slot.get(&slot)?.writers;
+        let end = before.map_or(writers.len(), |check| {
+            writers.partition_point(|it| self.compare(*it, check).is_lt())
+        });
+        let allowed = writers[..end].iter().rev().map(|it| self.get(*it));
+        allowed.filter(|it| it.is_allowed).map(|it| it.event).next()
+    }
+
+    /// The checks that read a slot after `check`, or from the first on, up to where it is set anew.
+    pub(super) fn readers(&self, slot: SlotNum, after: Option<u32>) -> Vec<u32> {
+        let Some(of_slot) = self.of_slot.get(&slot) else {
+            return Vec::new();
+        };
+        let from = |list: &[u32]| after.map_or(0, |check| self.after(list, check));
+        let mut later = of_slot.writers[from(&of_slot.writers)..].iter();
+        let next = later.find(|it| self.get(**it).is_allowed);
+        let readers = of_slot.readers[from(&of_slot.readers)..].iter().copied();
+        // What sets the slot may have read it before.
+        let in_time = |reader: &u32| next.is_none_or(|next| self.compare(*reader, *next).is_le());
+        readers.take_while(in_time).collect()
+    }
+
+    /// Takes a check out of the order.
+    pub(super) fn remove(&mut self, check: u32) {
+        self.removed += 1;
+        let take_out = |place: usize, list: &mut Vec<u32>| _ = list.remove(place - 1);
+        for slot in self.get(check).reads.clone() {
+            self.change(slot, |it| &mut it.readers, take_out, check);
+        }
+        if let Some(slot) = self.get(check).slot {
+            self.change(slot, |it| &mut it.writers, take_out, check);
+        }
+    }
+
+    /// Whether most are out of the order: what it takes to keep them costs more than to begin anew.
+    pub(super) fn is_worn(&self) -> bool {
+        2 * self.removed > self.all.len() + 64
+    }
+
+    fn bytes(&self) -> usize {
+        let lists: usize = self
+            .of_slot
+            .values()
+            .map(|it| it.writers.capacity() + it.readers.capacity())
+            .sum();
+        self.all.capacity() * size_of::<Check>()
+            + lists * size_of::<u32>()
+            + self.of_slot.len() * 2 * size_of::<(SlotNum, OfSlot)>()
+    }
+}
+
+impl Fork {
+    /// Adds the check of an event, with its verdict.
+    pub(super) fn add_check(
+        &mut self,
+        node: &Node,
+        is_allowed: bool,
+        events: &mut Events<'_>,
+        slots: &Slots,
+    ) -> Result<u32> {
+        let mut reads = ArrayVec::new();
+        for (role, slot) in node.reads(slots) {
+            match slot {
+                // Only power events are there: no check of this step changes them.
+                _ if matches!(role, Role::Create | Role::PowerLevels | Role::JoinRules) => {}
+                // Two roles may be one event's.
+                Some(slot) if reads.contains(&slot) => {}
+                Some(slot) => reads.push(slot),
+                None => self.unknown_from = self.unknown_from.or_else(|| Some(slots.next())),
+            }
+        }
+        let check = Check {
+            event: node.num,
+            slot: node.slot,
+            is_allowed,
+            reads,
+            position: self.mainline.position(node, events)?,
+            time: node.pdu.origin_server_ts,
+            id: node.pdu.id.clone(),
+        };
+        Ok(self.checks.add(check))
+    }
+
+    /// See `unknown_from`, for the power events.
+    pub(super) fn note_unknown(&mut self, slots: &Slots) {
+        if self.power.reads_unknown {
+            self.unknown_from = Some(slots.next());
+        }
+    }
+
+    /// What step 4 started from at a slot.
+    pub(super) fn start(&self, slot: SlotNum) -> Option<EventNum> {
+        if let Some(set) = self.by_power.get(slot.0) {
+            return Some(EventNum(set));
+        }
+        if self.starts_empty || self.conflicted.binary_search(&slot).is_ok() {
+            return None;
+        }
+        self.sets.first()?.get(slot)
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        let lists = [
+            &self.difference,
+            &self.full,
+            &self.power.events,
+            &self.power.cited,
+        ];
+        let events: usize = lists.iter().map(|list| list.capacity()).sum();
+        let slots = self.conflicted.capacity() + self.power.reads.capacity();
+        (events + self.above.capacity()) * size_of::<EventNum>()
+            + slots * size_of::<SlotNum>()
+            + self.by_power.bytes()
+            + self.mainline.bytes()
+            + self.checks.bytes()
+    }
+}
