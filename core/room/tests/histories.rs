@@ -247,8 +247,15 @@ fn a_fork_that_grew_resolves_as_if_anew() {
             let count = 2 + random.below(2);
             let mut resolver = Resolver::new(0);
             for step in 0..40 {
-                let spec = small_deed(&mut random);
+                let mut spec = small_deed(&mut random);
                 let branch = random.below(count);
+                if random.below(3) == 0 {
+                    // What an event does not cite is no longer behind it.
+                    let mut auth = world.draft(&branches[branch], spec.clone()).auth;
+                    auth.retain(|num| *num != EventNum(0) || !world.version.room_id_is_create_hash);
+                    auth.swap_remove(random.below(auth.len()));
+                    spec = spec.citing(&auth);
+                }
                 if world.verdict(&branches[branch], spec.clone()) != "allow" {
                     continue;
                 }

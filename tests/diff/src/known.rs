@@ -46,6 +46,10 @@ pub(crate) fn reason(
             action: Action::Redact,
             ..
         }) if !redacts_text(made) => Some("D9 redactions of nothing"),
+        // It does not hold what it did not read.
+        Ok(()) if theirs.contains("KeyError") && cites_keyed_create(room, made) => {
+            Some("D4 create events with a state key")
+        }
         Ok(()) if theirs.contains("Invalid event JSON") && is_keyed_create(made) => {
             Some("D4 create events with a state key")
         }
@@ -165,6 +169,14 @@ pub(crate) fn of_hash(made: &Made, oracle: &str) -> Option<&'static str> {
 fn redacts_text(made: &Made) -> bool {
     let redacts = made.node.pdu.object().get("redacts");
     redacts.is_some_and(|redacts| redacts.as_str().is_some())
+}
+
+fn cites_keyed_create(room: &Room, made: &Made) -> bool {
+    let mut cited = room
+        .events
+        .iter()
+        .filter(|it| made.node.auth.contains(&it.node.num));
+    cited.any(is_keyed_create)
 }
 
 fn is_keyed_create(made: &Made) -> bool {

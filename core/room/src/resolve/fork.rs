@@ -1,7 +1,7 @@
 //! What a resolution leaves behind: how it came to its state, indexed so that a change finds what it concerns.
 
 use super::{
-    mainline::Mainline,
+    mainline::{Mainline, Place, place},
     table::{Events, NumTable},
 };
 use crate::{
@@ -103,11 +103,8 @@ struct OfSlot {
 }
 
 impl Check {
-    /// The order of SR-11.
-    fn cmp(&self, other: &Self) -> Ordering {
-        let by_position = other.position.cmp(&self.position);
-        let by_time = by_position.then_with(|| self.time.cmp(&other.time));
-        by_time.then_with(|| self.id.cmp(&other.id))
+    fn place(&self) -> Place<'_> {
+        place(self.position, self.time, &self.id)
     }
 }
 
@@ -118,7 +115,7 @@ impl Checks {
 
     /// The order of two checks.
     pub(super) fn compare(&self, a: u32, b: u32) -> Ordering {
-        self.get(a).cmp(self.get(b))
+        self.get(a).place().cmp(&self.get(b).place())
     }
 
     /// The place in `list` of the first that comes after `check`.

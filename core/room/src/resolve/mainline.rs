@@ -3,8 +3,8 @@
 use super::table::{Events, NumTable};
 use crate::node::Node;
 use alloc::{sync::Arc, vec::Vec};
-use core::cmp::Ordering;
-use roomlet_wire::{EventNum, Result, pdu::Event};
+use core::cmp::Reverse;
+use roomlet_wire::{EventId, EventNum, Result};
 
 /// The position of events that hang nowhere on the mainline: before all others.
 const NOWHERE: u32 = u32::MAX;
@@ -26,16 +26,17 @@ impl Mainline {
         Ok(Self(positions))
     }
 
-    /// Sorts events by their order.
+    /// Sorts events by [`place`].
     pub(super) fn sort(&mut self, list: &[EventNum], events: &mut Events<'_>) -> Result<Vec<EventNum>> {
         let mut keyed: Vec<(u32, Arc<Node>)> = Vec::with_capacity(list.len());
         for event in list {
             let node = events.get(*event)?;
             keyed.push((self.position(&node, events)?, node));
         }
-        keyed.sort_unstable_by(|(a_position, a), (b_position, b)| {
-            compare(*a_position, &a.pdu, *b_position, &b.pdu)
-        });
+        fn place_of((position, node): &(u32, Arc<Node>)) -> Place<'_> {
+            place(*position, node.pdu.origin_server_ts, &node.pdu.id)
+        }
+        keyed.sort_unstable_by(|a, b| place_of(a).cmp(&place_of(b)));
         Ok(keyed.into_iter().map(|(_, node)| node.num).collect())
     }
 
@@ -64,9 +65,10 @@ impl Mainline {
     }
 }
 
-/// The order of SR-11: by position on the mainline, from the oldest on, then by timestamp, then by id.
-pub(super) fn compare(a_position: u32, a: &Event, b_position: u32, b: &Event) -> Ordering {
-    let by_position = b_position.cmp(&a_position);
-    let by_time = by_position.then_with(|| a.origin_server_ts.cmp(&b.origin_server_ts));
-    by_time.then_with(|| a.id.cmp(&b.id))
+/// Where an event comes in the order of SR-11: by position on the mainline, from the oldest on, then by timestamp, then by
+/// id.
+pub(super) type Place<'a> = (Reverse<u32>, i64, &'a EventId);
+
+pub(super) fn place(position: u32, origin_server_ts: i64, id: &EventId) -> Place<'_> {
+    (Reverse(position), origin_server_ts, id)
 }
