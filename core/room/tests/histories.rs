@@ -241,7 +241,9 @@ fn small_deed(random: &mut Random) -> Spec {
 fn a_fork_that_grew_resolves_as_if_anew() {
     for version in ["3", "10", "11", "12", "I.1"] {
         let (mut grown, mut anew) = (0, 0);
-        for seed in 0..120 {
+        // The last two have what is rare: a power event that reads what all branches had, and a member event that does not
+        // cite the one before it.
+        for seed in (0..80).chain([231, 1065]) {
             let (mut world, mut branches) = history(version, seed);
             let mut random = Random(seed ^ 0x6789);
             let count = 2 + random.below(2);

@@ -47,7 +47,7 @@ pub(crate) fn reason(
             ..
         }) if !redacts_text(made) => Some("D9 redactions of nothing"),
         // It does not hold what it did not read.
-        Ok(()) if theirs.contains("KeyError") && cites_keyed_create(room, made) => {
+        Ok(()) if theirs.contains("KeyError") && cites_unread_create(room, made) => {
             Some("D4 create events with a state key")
         }
         Ok(()) if theirs.contains("Invalid event JSON") && is_keyed_create(made) => {
@@ -171,12 +171,13 @@ fn redacts_text(made: &Made) -> bool {
     redacts.is_some_and(|redacts| redacts.as_str().is_some())
 }
 
-fn cites_keyed_create(room: &Room, made: &Made) -> bool {
+/// Whether the event cites a create event that Synapse does not read.
+fn cites_unread_create(room: &Room, made: &Made) -> bool {
     let mut cited = room
         .events
         .iter()
         .filter(|it| made.node.auth.contains(&it.node.num));
-    cited.any(is_keyed_create)
+    cited.any(|it| is_keyed_create(it) || has_needless_room_id(it))
 }
 
 fn is_keyed_create(made: &Made) -> bool {
