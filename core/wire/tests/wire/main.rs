@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod common;
+mod examples;
 mod frame;
 mod id;
 mod json;
