@@ -154,7 +154,7 @@ impl Inner {
                     .iter()
                     .map(|held| shown_held(held))
                     .collect();
-                events.sort_by(|a, b| (&a.kind, &a.state_key).cmp(&(&b.kind, &b.state_key)));
+                events.sort_unstable_by(|a, b| (&a.kind, &a.state_key).cmp(&(&b.kind, &b.state_key)));
                 Ok(events)
             })
             .await

@@ -41,36 +41,43 @@ pub(super) struct Fork {
 /// Steps 1 and 2: the power events and what belongs to them.
 pub(super) struct PowerPhase {
     pub(super) events: Vec<EventNum>,
-    /// What they cite.
-    pub(super) cited: Vec<EventNum>,
-    /// The slots that their checks read.
-    pub(super) reads: Vec<SlotNum>,
+    /// What they cite, and the slots that their checks read: tables of keys alone.
+    cited: NumTable,
+    reads: NumTable,
     /// Whether one reads what nothing ever held.
     reads_unknown: bool,
 }
 
 impl PowerPhase {
     pub(super) fn of(power: Vec<EventNum>, events: &mut Events<'_>, slots: &Slots) -> Result<Self> {
-        let (mut cited, mut reads) = (Vec::new(), Vec::new());
+        let (mut cited, mut reads) = (NumTable::new(), NumTable::new());
         let mut reads_unknown = false;
         for event in &power {
             let node = events.get(*event)?;
-            cited.extend_from_slice(&node.auth);
+            node.auth.iter().for_each(|num| cited.set(num.0, 0));
             for (_, slot) in node.reads(slots) {
-                reads.extend(slot);
-                reads_unknown |= slot.is_none();
+                match slot {
+                    Some(slot) => reads.set(slot.0, 0),
+                    None => reads_unknown = true,
+                }
             }
         }
-        cited.sort_unstable();
-        cited.dedup();
-        reads.sort_unstable();
-        reads.dedup();
         Ok(Self {
             events: power,
             cited,
             reads,
             reads_unknown,
         })
+    }
+
+    /// Whether one of them cites an event.
+    pub(super) fn cites(&self, num: EventNum) -> bool {
+        self.cited.get(num.0).is_some()
+    }
+
+    /// Whether the check of one of them reads a slot.
+    pub(super) fn reads(&self, slot: SlotNum) -> bool {
+        self.reads.get(slot.0).is_some()
     }
 }
 
@@ -268,16 +275,12 @@ impl Fork {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        let lists = [
-            &self.difference,
-            &self.full,
-            &self.power.events,
-            &self.power.cited,
-        ];
+        let lists = [&self.difference, &self.full, &self.power.events, &self.above];
         let events: usize = lists.iter().map(|list| list.capacity()).sum();
-        let slots = self.conflicted.capacity() + self.power.reads.capacity();
-        (events + self.above.capacity()) * size_of::<EventNum>()
-            + slots * size_of::<SlotNum>()
+        events * size_of::<EventNum>()
+            + self.conflicted.capacity() * size_of::<SlotNum>()
+            + self.power.cited.bytes()
+            + self.power.reads.bytes()
             + self.by_power.bytes()
             + self.mainline.bytes()
             + self.checks.bytes()

@@ -54,7 +54,7 @@ impl Fork {
             return Ok(None);
         }
         let was_conflicted = self.conflicted.binary_search(&slot).is_ok();
-        if !was_conflicted && !self.starts_empty && self.power.reads.binary_search(&slot).is_ok() {
+        if !was_conflicted && !self.starts_empty && self.power.reads(slot) {
             return Ok(None);
         }
         // What it cites is held in its branch: it leads to nothing that the branch did not lead to.
@@ -148,7 +148,7 @@ impl Fork {
     fn keeps_power(&self, old: &Replaced) -> bool {
         let num = old.event.num;
         match (old.was_in_full, old.is_in_full) {
-            (false, true) => !is_power_event(&old.event) && self.power.cited.binary_search(&num).is_err(),
+            (false, true) => !is_power_event(&old.event) && !self.power.cites(num),
             (true, false) => self.power.events.binary_search(&num).is_err(),
             _ => true,
         }

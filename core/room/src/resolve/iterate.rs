@@ -43,7 +43,7 @@ impl<'a, 'b> Partial<'a, 'b> {
         order: &[EventNum],
         events: &mut Events<'_>,
         slots: &Slots,
-        mut each: impl FnMut(bool),
+        each: &mut dyn FnMut(bool),
     ) -> Result<()> {
         for event in order {
             let node = events.get(*event)?;

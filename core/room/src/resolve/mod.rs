@@ -133,7 +133,7 @@ fn run(
     let (power, rest) = power_order::split_off(&full, events)?;
     let ordered = power_order::sort(&power, events)?;
     // 2
-    partial.auth_checks(&ordered, events, slots, |_| {})?;
+    partial.auth_checks(&ordered, events, slots, &mut |_| {})?;
     let by_power = remembers.then(|| partial.set().clone());
     // 3: the rest, by mainline
     let power_levels = partial.get_named("m.room.power_levels", "", slots);
@@ -141,7 +141,7 @@ fn run(
     let ordered = mainline.sort(&rest, events)?;
     // 4
     let mut allowed = Vec::new();
-    partial.auth_checks(&ordered, events, slots, |is_allowed| {
+    partial.auth_checks(&ordered, events, slots, &mut |is_allowed| {
         if remembers {
             allowed.push(is_allowed);
         }

@@ -107,8 +107,8 @@ impl Printer<'_, '_> {
         }
         if !sorted {
             let mut keys = self.keys.split_off(start);
-            // Stable: of equal keys the last is that which was written last.
-            keys.sort_by(|a, b| self.compare(*a, *b));
+            // Of equal keys the last is that which was written last.
+            keys.sort_unstable_by(|a, b| self.compare(*a, *b).then(a.cmp(b)));
             for (i, key) in keys.iter().enumerate() {
                 let is_last = keys
                     .get(i + 1)
