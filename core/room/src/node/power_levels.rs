@@ -13,16 +13,20 @@ pub struct LevelTable {
     /// By ascending name.
     entries: Box<[(Text, i64)]>,
     /// Places by hash of the name, each the number of an entry plus 1, or 0: a power of two of them, at most half of
-    /// them taken. Empty where names collide, as somebody who chose them could have it; they are searched then.
+    /// them taken. Empty where entries are few, or names collide, as somebody who chose them could have it; they are
+    /// searched then.
     places: Box<[u16]>,
 }
 
+/// As many entries are looked through one by one faster than a name is hashed.
+const FEW: usize = 8;
 /// Places that are looked at for one name at most.
 const PROBES: usize = 16;
 
 impl LevelTable {
     fn new(entries: Vec<(Text, i64)>) -> Self {
-        let places = Self::place(&entries).unwrap_or_default();
+        let is_few = entries.len() <= FEW;
+        let places = if is_few { None } else { Self::place(&entries) }.unwrap_or_default();
         Self {
             entries: entries.into(),
             places,
@@ -42,6 +46,10 @@ impl LevelTable {
     /// The level of `name`.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<i64> {
+        if self.entries.len() <= FEW {
+            let found = self.entries.iter().find(|(entry, _)| entry.as_str() == name);
+            return found.map(|(_, level)| *level);
+        }
         if self.places.is_empty() {
             let found = self
                 .entries
