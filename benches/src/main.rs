@@ -49,6 +49,11 @@ fn main() {
     {
         return memory::open_and_tell(Path::new(file), Path::new(archive));
     }
+    if let [mode, file, archive] = &arguments[..]
+        && mode == memory::INGEST_CHILD
+    {
+        return memory::ingest_and_tell(Path::new(file), Path::new(archive));
+    }
     for (name, run) in BENCHMARKS {
         if arguments.is_empty() || arguments.iter().any(|argument| argument == name) {
             run();

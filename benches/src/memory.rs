@@ -12,6 +12,8 @@ use std::{path::Path, process::Command};
 
 /// Argument that makes the program [`open_and_tell`].
 pub(crate) const CHILD: &str = "open-room-and-tell";
+/// Argument that makes the program [`ingest_and_tell`].
+pub(crate) const INGEST_CHILD: &str = "ingest-and-tell";
 
 /// Rooms that lie at rest.
 const AT_REST: usize = 2_000;
@@ -86,19 +88,20 @@ fn open(folder: &Folder) {
         imported.expect("an import");
         server.close().await;
     });
-    // In a process of its own, which has no memory left from before.
-    let program = std::env::current_exe().expect("the program knows where it is");
-    let child = Command::new(program)
-        .args([CHILD.as_ref(), db.as_path(), first.as_path()])
-        .output();
-    let said = String::from_utf8(child.expect("the program starts").stdout).expect("text");
-    let bytes: f64 = said.trim().parse().expect("a number");
     report(
         "memory of an open room of 10,000 members",
-        bytes / 1e6,
+        told_by_child(CHILD, &db, &first) / 1e6,
         "MB",
         Bound::Told,
     );
+}
+
+/// The bytes that this program tells in a process of its own, which has no memory left from before.
+fn told_by_child(mode: &str, db: &Path, archive: &Path) -> f64 {
+    let program = std::env::current_exe().expect("the program knows where it is");
+    let child = Command::new(program).args([mode.as_ref(), db, archive]).output();
+    let said = String::from_utf8(child.expect("the program starts").stdout).expect("text");
+    said.trim().parse().expect("a number")
 }
 
 /// Opens the room of a file and tells how many bytes that took. `archive` has its first event alone.
@@ -115,7 +118,7 @@ pub(crate) fn open_and_tell(db: &Path, archive: &Path) {
     });
 }
 
-/// Takes a large room from an archive that is made piece by piece, as this process is measured.
+/// Takes a large room from an archive.
 fn ingest(folder: &Folder) {
     let file = folder.file("large.jsonl");
     {
@@ -131,19 +134,24 @@ fn ingest(folder: &Folder) {
         archive.write_new(&room);
         archive.close();
     }
+    report(
+        "most memory during the ingest of 100,000 events",
+        told_by_child(INGEST_CHILD, &folder.file("large.db"), &file) / 1e6,
+        "MB",
+        Bound::Told,
+    );
+}
+
+/// Takes the room of an archive and tells how many bytes that took at most.
+pub(crate) fn ingest_and_tell(db: &Path, archive: &Path) {
     let runtime = runtime();
     runtime.block_on(async {
-        let server = open_beside(StoreKind::File(folder.file("large.db")), Home::new()).await;
+        let server = open_beside(StoreKind::File(db.to_owned()), Home::new()).await;
         forget_peak();
         let before = resident_bytes();
-        let imported = server.import_room(&file, Trust::Signatures).await;
+        let imported = server.import_room(archive, Trust::Signatures).await;
         assert_eq!(imported.expect("an import").accepted, EVENTS as u64);
-        report(
-            "most memory during the ingest of 100,000 events",
-            (peak_bytes() - before) / 1e6,
-            "MB",
-            Bound::Told,
-        );
+        println!("{}", peak_bytes() - before);
         server.close().await;
     });
 }
