@@ -39,20 +39,14 @@ const BENCHMARKS: [(&str, fn()); 11] = [
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let [mode, file, room] = &arguments[..]
-        && mode == startup::CHILD
-    {
-        return startup::open_and_answer(Path::new(file), room);
-    }
-    if let [mode, file, archive] = &arguments[..]
-        && mode == memory::CHILD
-    {
-        return memory::open_and_tell(Path::new(file), Path::new(archive));
-    }
-    if let [mode, file, archive] = &arguments[..]
-        && mode == memory::INGEST_CHILD
-    {
-        return memory::ingest_and_tell(Path::new(file), Path::new(archive));
+    if let [mode, file, argument] = &arguments[..] {
+        let (file, archive) = (Path::new(file), Path::new(argument));
+        match mode.as_str() {
+            startup::CHILD => return startup::open_and_answer(file, argument),
+            memory::CHILD => return memory::open_and_tell(file, archive),
+            memory::INGEST_CHILD => return memory::ingest_and_tell(file, archive),
+            _ => {}
+        }
     }
     for (name, run) in BENCHMARKS {
         if arguments.is_empty() || arguments.iter().any(|argument| argument == name) {

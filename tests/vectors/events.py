@@ -75,8 +75,7 @@ def vector(path, event):
     made = {"name": path.stem, "event": event, "canonical": encode_canonical_json(event).decode()}
     if {"type", "content", "sender", "room_id"} <= event.keys():
         made["redacted"] = by_version(lambda version: redacted(event, version))
-        hashed = {key: value for key, value in event.items() if key not in ("age_ts", "outlier", "destinations")}
-        made["content_hash"] = encode_base64(compute_content_hash(hashed, hashlib.sha256)[1])
+        made["content_hash"] = encode_base64(compute_content_hash(event, hashlib.sha256)[1])
     return made
 
 

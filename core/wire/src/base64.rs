@@ -16,8 +16,7 @@ const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, CONFIG
 const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, CONFIG);
 
 /// Takes what [`encode`] gives, and nothing else.
-const EXACT: GeneralPurposeConfig = GeneralPurposeConfig::new()
-    .with_encode_padding(false)
+const EXACT: GeneralPurposeConfig = CONFIG
     .with_decode_padding_mode(DecodePaddingMode::RequireNone)
     .with_decode_allow_trailing_bits(false);
 const STANDARD_EXACT: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, EXACT);
@@ -45,12 +44,6 @@ pub fn decode(text: &str) -> Option<Vec<u8>> {
 #[must_use]
 pub fn decode_array<const N: usize>(text: &str) -> Option<[u8; N]> {
     decode_array_with(&STANDARD, text)
-}
-
-/// As [`decode_array`], of the URL-safe alphabet.
-#[must_use]
-pub fn decode_url_safe_array<const N: usize>(text: &str) -> Option<[u8; N]> {
-    decode_array_with(&URL_SAFE, text)
 }
 
 /// The bytes for which [`encode`] gives this very text.

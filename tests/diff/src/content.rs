@@ -12,7 +12,8 @@ use roomlet_wire::{
 pub(crate) const TOKENS: [&str; 3] = ["t1", "t2", ""];
 
 const LEVELS: [i64; 12] = [-1, 0, 0, 1, 25, 49, 50, 50, 51, 99, 100, 101];
-const SCALARS: [&str; 7] = [
+/// The levels of an `m.room.power_levels` that have a default.
+pub(crate) const SCALARS: [&str; 7] = [
     "users_default",
     "events_default",
     "state_default",

@@ -1,6 +1,9 @@
 //! The differences that `docs/differences.md` explains: each names its heading there.
 
-use crate::room::{Made, Room};
+use crate::{
+    content::SCALARS,
+    room::{Made, Room},
+};
 use roomlet_room::{Denied, auth::Action};
 use roomlet_wire::{Value, json::Raw, version::PowerFormat};
 
@@ -80,17 +83,6 @@ fn of_ruma(made: &Made, ours: &Result<(), Denied>, theirs: &str) -> Option<&'sta
         _ => None,
     }
 }
-
-/// The levels of an `m.room.power_levels` that have a default.
-const SCALARS: [&str; 7] = [
-    "users_default",
-    "events_default",
-    "state_default",
-    "ban",
-    "redact",
-    "kick",
-    "invite",
-];
 
 /// How ruma refuses the change of a level.
 fn changes(level: &str) -> String {

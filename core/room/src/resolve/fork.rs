@@ -45,7 +45,7 @@ pub(super) struct PowerPhase {
     cited: NumTable,
     reads: NumTable,
     /// Whether one reads what nothing ever held.
-    reads_unknown: bool,
+    pub(super) reads_unknown: bool,
 }
 
 impl PowerPhase {
@@ -254,13 +254,6 @@ impl Fork {
             id: node.pdu.id.clone(),
         };
         Ok(self.checks.add(check))
-    }
-
-    /// See `unknown_from`, for the power events.
-    pub(super) fn note_unknown(&mut self, slots: &Slots) {
-        if self.power.reads_unknown {
-            self.unknown_from = Some(slots.next());
-        }
     }
 
     /// What step 4 started from at a slot.

@@ -16,8 +16,6 @@ use roomlet_wire::{EventNum, Result, SlotNum};
 
 /// How a fork grew.
 pub(super) struct Growth {
-    /// Which of the sets.
-    branch: usize,
     slot: SlotNum,
     /// The new event there, and what it replaces.
     event: Arc<Node>,
@@ -70,7 +68,6 @@ impl Fork {
         }
         let Some(old) = old else {
             return Ok(Some(Growth {
-                branch,
                 slot,
                 event,
                 old: None,
@@ -78,8 +75,8 @@ impl Fork {
         };
         let is_cited = event.auth.contains(&old);
         let old = source.node(old)?;
-        let others = sets.iter().enumerate().filter(|(index, _)| *index != branch);
-        let is_held_elsewhere = others.into_iter().any(|(_, set)| set.get(slot) == Some(old.num));
+        let mut others = sets.iter().enumerate().filter(|(index, _)| *index != branch);
+        let is_held_elsewhere = others.any(|(_, set)| set.get(slot) == Some(old.num));
         if is_cited {
             // In version 2.1 there would be other paths.
             if self.starts_empty && was_conflicted != is_held_elsewhere {
@@ -108,7 +105,6 @@ impl Fork {
             event: old,
         };
         Ok(self.keeps_power(&replaced).then_some(Growth {
-            branch,
             slot,
             event,
             old: Some(replaced),
@@ -165,14 +161,8 @@ impl Fork {
         source: &dyn Source,
         slots: &Slots,
     ) -> Result<StateMap> {
-        let Growth {
-            branch,
-            slot,
-            event,
-            old,
-        } = growth;
+        let Growth { slot, event, old } = growth;
         let events = &mut Events::new(source);
-        debug_assert_eq!(sets[branch].get(slot), Some(event.num));
         self.sets = sets.to_vec();
         let mut changed = Changed::default();
         if let Err(place) = self.conflicted.binary_search(&slot) {

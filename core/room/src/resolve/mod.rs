@@ -151,21 +151,21 @@ fn run(
     let Some(by_power) = by_power else {
         return Ok((resolved, None));
     };
+    let power = fork::PowerPhase::of(power, events, slots)?;
     let mut fork = Fork {
         sets: sets.to_vec(),
         resolved: resolved.clone(),
         conflicted: split.slots.clone(),
         difference,
         full,
-        power: fork::PowerPhase::of(power, events, slots)?,
         by_power,
         starts_empty: is_v2_1,
         above,
         mainline,
-        unknown_from: None,
+        unknown_from: power.reads_unknown.then(|| slots.next()),
+        power,
         checks: fork::Checks::default(),
     };
-    fork.note_unknown(slots);
     for (event, is_allowed) in ordered.iter().zip(allowed) {
         let node = events.get(*event)?;
         fork.add_check(&node, is_allowed, events, slots)?;

@@ -3,7 +3,7 @@
 use crate::model::EventFlags;
 use roomlet_wire::{EventId, EventNum, RoomNum, SlotNum, base64};
 use rusqlite::ToSql;
-use rusqlite::types::{ToSqlOutput, Value, ValueRef};
+use rusqlite::types::{ToSqlOutput, ValueRef};
 
 /// The primary key of a state or event: the order within a room is that of the numbers.
 pub(super) fn key(room: RoomNum, num: u32) -> i64 {
@@ -27,30 +27,18 @@ pub(super) fn from_position(column: i64) -> u64 {
 }
 
 /// An event id as a column: its hash where that gives back the same text, else the text.
-pub(super) struct Id<'a>(pub(super) &'a EventId);
-
-impl ToSql for Id<'_> {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(match hash(self.0) {
-            Some(hash) => ToSqlOutput::Owned(Value::Blob(hash.to_vec())),
-            None => ToSqlOutput::Borrowed(ValueRef::Text(self.0.as_bytes())),
-        })
-    }
-}
-
-/// As [`Id`], found once for several places.
-pub(super) enum IdColumn<'a> {
+pub(super) enum Id<'a> {
     Hash([u8; 32]),
     Text(&'a EventId),
 }
 
-impl<'a> IdColumn<'a> {
+impl<'a> Id<'a> {
     pub(super) fn of(id: &'a EventId) -> Self {
         hash(id).map_or(Self::Text(id), Self::Hash)
     }
 }
 
-impl ToSql for IdColumn<'_> {
+impl ToSql for Id<'_> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         Ok(ToSqlOutput::Borrowed(match self {
             Self::Hash(hash) => ValueRef::Blob(hash),

@@ -89,18 +89,18 @@ fn apply_write(db: &Connection, counters: &mut Counters, write: &Write) -> Resul
         Write::Event { room, row } => rooms::event(db, *room, row)?,
         Write::MissingPrev { room, missing, child } => {
             let sql = "INSERT OR IGNORE INTO missing_prev (room, missing, child) VALUES (?1, ?2, ?3)";
-            run(db, sql, params![room.0, Id(missing), child.0])?;
+            run(db, sql, params![room.0, Id::of(missing), child.0])?;
         }
         Write::FoundPrev { room, missing } => {
             run(
                 db,
                 "DELETE FROM missing_prev WHERE room = ?1 AND missing = ?2",
-                params![room.0, Id(missing)],
+                params![room.0, Id::of(missing)],
             )?;
         }
         Write::Redaction { room, target, by } => {
             let sql = "INSERT OR IGNORE INTO redaction (room, target, by) VALUES (?1, ?2, ?3)";
-            run(db, sql, params![room.0, Id(target), by.0])?;
+            run(db, sql, params![room.0, Id::of(target), by.0])?;
         }
         Write::Member {
             room,
@@ -151,7 +151,7 @@ fn apply_write(db: &Connection, counters: &mut Counters, write: &Write) -> Resul
         }
         Write::ClientTxn { user, txn_id, result } => {
             let sql = "INSERT OR IGNORE INTO client_txn (user, txn_id, result) VALUES (?1, ?2, ?3)";
-            run(db, sql, params![user.as_str(), txn_id, Id(result)])?;
+            run(db, sql, params![user.as_str(), txn_id, Id::of(result)])?;
         }
         Write::TxnReply {
             origin,
@@ -172,14 +172,14 @@ fn apply_write(db: &Connection, counters: &mut Counters, write: &Write) -> Resul
             run(
                 db,
                 sql,
-                params![pdu.room.0, Id(&pdu.event), pdu.origin.as_str(), &*pdu.json],
+                params![pdu.room.0, Id::of(&pdu.event), pdu.origin.as_str(), &*pdu.json],
             )?;
         }
         Write::Unstage { room, event } => {
             run(
                 db,
                 "DELETE FROM staged WHERE room = ?1 AND event = ?2",
-                params![room.0, Id(event)],
+                params![room.0, Id::of(event)],
             )?;
         }
         Write::Outbox { destination, item } => {

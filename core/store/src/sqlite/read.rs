@@ -133,7 +133,7 @@ impl Store for SqliteStore {
     fn event(&self, room: RoomNum, id: &EventId) -> Result<Option<EventRow>> {
         let sql =
             select_event!("WHERE substr(id, 1, 8) = substr(?1, 1, 8) AND id = ?1 AND key BETWEEN ?2 AND ?3");
-        let params = params![Id(id), key(room, 0), key(room, u32::MAX)];
+        let params = params![Id::of(id), key(room, 0), key(room, u32::MAX)];
         self.read("event", |db| one(db, sql, params, row::event))
     }
 
@@ -148,7 +148,7 @@ impl Store for SqliteStore {
             Ok((room, EventNum(num)))
         };
         let sql = "SELECT key FROM event WHERE substr(id, 1, 8) = substr(?1, 1, 8) AND id = ?1 ORDER BY key";
-        self.read("find_event", |db| all(db, sql, [Id(id)], read))
+        self.read("find_event", |db| all(db, sql, [Id::of(id)], read))
     }
 
     fn timeline(
@@ -191,7 +191,7 @@ impl Store for SqliteStore {
     fn redactions_of(&self, room: RoomNum, target: &EventId) -> Result<Vec<EventNum>> {
         let sql = "SELECT by FROM redaction WHERE room = ?1 AND target = ?2 ORDER BY by";
         self.read("redactions_of", |db| {
-            all(db, sql, params![room.0, Id(target)], |row| {
+            all(db, sql, params![room.0, Id::of(target)], |row| {
                 Ok(EventNum(get(row, 0)?))
             })
         })

@@ -2,7 +2,7 @@
 
 use super::run;
 use crate::model::*;
-use crate::sqlite::codec::{self, Id, IdColumn, key};
+use crate::sqlite::codec::{self, Id, key};
 use crate::sqlite::{fault::Fault, packed};
 use roomlet_wire::{EventNum, RoomNum, UserId};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -44,17 +44,17 @@ pub(super) fn room(db: &Connection, record: &RoomRecord) -> Result<(), Fault> {
 pub(super) fn event(db: &Connection, room: RoomNum, row: &EventRow) -> Result<(), Fault> {
     let packed = packed::pack(&row.json);
     let json = packed.as_ref().map_or(&*row.json, |_| "");
-    let id = IdColumn::of(&row.id);
+    let id = Id::of(&row.id);
     // Of an event that is new, which nearly all are, one statement finds that out and inserts it.
     // An id that has a number already becomes NULL, which the column does not take.
     let insert =
         "INSERT OR IGNORE INTO event (key, id, depth, flags, state_before, state_after, redacted_by, json, packed)
         VALUES (?1, iif(EXISTS (SELECT 1 FROM event
-            WHERE substr(id, 1, 8) = substr(?2, 1, 8) AND id = ?2 AND key BETWEEN ?10 AND ?11), NULL, ?2),
+            WHERE substr(id, 1, 8) = substr(?2, 1, 8) AND id = ?2 AND key >> 32 = ?1 >> 32), NULL, ?2),
             ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
     let replace =
         "UPDATE event SET depth = ?3, flags = ?4, state_before = ?5, state_after = ?6, redacted_by = ?7,
-        json = ?8, packed = ?9 WHERE key = ?1 AND id = ?2 AND ?10 <= ?11";
+        json = ?8, packed = ?9 WHERE key = ?1 AND id = ?2";
     for sql in [insert, replace] {
         let params = params![
             key(room, row.num.0),
@@ -63,11 +63,9 @@ pub(super) fn event(db: &Connection, room: RoomNum, row: &EventRow) -> Result<()
             codec::flags(row.flags),
             row.state_before.map(|state| state.0),
             row.state_after.map(|state| state.0),
-            row.redacted_by.as_ref().map(Id),
+            row.redacted_by.as_ref().map(Id::of),
             json,
             packed,
-            key(room, 0),
-            key(room, u32::MAX),
         ];
         if run(db, sql, params)? != 0 {
             return Ok(());

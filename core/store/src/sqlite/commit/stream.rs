@@ -21,7 +21,7 @@ pub(super) fn update(db: &Connection, pos: StreamPos, update: &Update) -> Result
     match update {
         Update::Event { room, event } => {
             let sql = "INSERT INTO stream (pos, tag, room, event) VALUES (?1, ?2, ?3, ?4)";
-            run(db, sql, params![pos, tag::EVENT, room.as_str(), Id(event)])?;
+            run(db, sql, params![pos, tag::EVENT, room.as_str(), Id::of(event)])?;
         }
         Update::State {
             room,
@@ -31,7 +31,7 @@ pub(super) fn update(db: &Connection, pos: StreamPos, update: &Update) -> Result
         } => {
             let sql =
                 "INSERT INTO stream (pos, tag, room, event, type, state_key) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-            let event = event.as_ref().map(Id);
+            let event = event.as_ref().map(Id::of);
             run(
                 db,
                 sql,
@@ -57,7 +57,7 @@ pub(super) fn update(db: &Connection, pos: StreamPos, update: &Update) -> Result
             run(
                 db,
                 sql,
-                params![pos, tag::REDACTED, room.as_str(), Id(event), Id(by)],
+                params![pos, tag::REDACTED, room.as_str(), Id::of(event), Id::of(by)],
             )?;
         }
     }
