@@ -1,7 +1,7 @@
 //! The verdict on an event: authorization steps 4, 5 and 6 of its receipt (EV-21).
 
 use crate::{
-    auth::{self, AuthState, Denied, Read},
+    auth::{self, Denied, Read},
     node::{Node, Source},
     slot::Slots,
     state::StateMap,
@@ -94,16 +94,14 @@ impl<'a> Judge<'a> {
             .iter()
             .map(|num| source.node(*num))
             .collect::<Result<Vec<Arc<Node>>>>()?;
-        if let Err(denied) = auth::check_auth_events(node, &auth) {
-            return Ok(Err(denied));
-        }
-        let own = AuthState::of(node, auth);
-        let allowed_by = own.read();
-        Ok(auth::check(node, &own).map(|()| Self {
-            node,
-            source,
-            allowed_by,
-        }))
+        let verdict = auth::state_of_auth_events(node, &auth).and_then(|own| {
+            auth::check_in(node, own).map(|()| Self {
+                node,
+                source,
+                allowed_by: own.read(),
+            })
+        });
+        Ok(verdict)
     }
 
     fn in_state(&mut self, state: &StateMap, slots: &Slots) -> Result<Result<(), Denied>> {

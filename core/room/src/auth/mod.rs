@@ -18,7 +18,7 @@ pub use state::{AuthState, load};
 use crate::node::{JoinRule, Membership, Node, Role};
 use alloc::{sync::Arc, vec::Vec};
 use roomlet_wire::{SlotNum, pdu::Event};
-pub(crate) use state::{Read, load_read, read, role_of};
+pub(crate) use state::{Read, View, load_read, read, role_of};
 
 /// Whether the rules that depend on a state allow an event in `state`: all but AUTH-3, for which there is
 /// [`check_auth_events`].
@@ -26,17 +26,22 @@ pub(crate) use state::{Read, load_read, read, role_of};
 /// # Errors
 /// The first rule that refuses it.
 pub fn check(node: &Node, state: &AuthState) -> Result<(), Denied> {
+    check_in(node, state.view())
+}
+
+/// See [`check`].
+pub(crate) fn check_in(node: &Node, state: View<'_>) -> Result<(), Denied> {
     let pdu: &Event = &node.pdu;
     if pdu.kind == "m.room.create" {
         return create::check(node); // AUTH-1
     }
-    let create = &**state.get(Role::Create).ok_or(Denied::NoCreate)?;
+    let create = state.get(Role::Create).ok_or(Denied::NoCreate)?;
     check_room_id(pdu, create)?; // AUTH-2
     check_federation(pdu, create)?; // AUTH-4
     if pdu.kind == "m.room.aliases" && pdu.version.special_aliases {
         return check_aliases(pdu); // AUTH-5
     }
-    let levels = Levels::new(Some(create), state.get(Role::PowerLevels).map(|node| &**node));
+    let levels = Levels::new(Some(create), state.get(Role::PowerLevels));
     let case = Case {
         node,
         pdu,
@@ -60,16 +65,21 @@ pub fn check(node: &Node, state: &AuthState) -> Result<(), Denied> {
 /// # Errors
 /// What is wrong with the first entry that is.
 pub fn check_auth_events(node: &Node, auth: &[Arc<Node>]) -> Result<(), Denied> {
+    state_of_auth_events(node, auth).map(|_| ())
+}
+
+/// The state that an event's auth events make, if they are what [`check_auth_events`] demands.
+pub(crate) fn state_of_auth_events<'a>(node: &Node, auth: &'a [Arc<Node>]) -> Result<View<'a>, Denied> {
     let pdu = &node.pdu;
+    let mut state = View::default();
     if pdu.kind == "m.room.create" {
-        return Ok(()); // AUTH-1 decides before
+        return Ok(state); // AUTH-1 decides before
     }
     let ids = &pdu.auth_events;
     if let Some(i) = (1..ids.len()).find(|i| ids[..*i].contains(&ids[*i])) {
         return Err(Denied::DuplicateAuthEvent { id: ids[i].clone() });
     }
     let mut seen: Vec<SlotNum> = Vec::with_capacity(auth.len());
-    let mut has_create = false;
     for entry in auth {
         let id = || entry.pdu.id.clone();
         if pdu.version.room_id_is_create_hash
@@ -94,9 +104,12 @@ pub fn check_auth_events(node: &Node, auth: &[Arc<Node>]) -> Result<(), Denied> 
         if entry.rejected {
             return Err(Denied::RejectedAuthEvent { id: id() });
         }
-        has_create |= role == Role::Create;
+        state.set(role, entry);
     }
-    if has_create { Ok(()) } else { Err(Denied::NoCreate) }
+    match state.get(Role::Create) {
+        Some(_) => Ok(state),
+        None => Err(Denied::NoCreate),
+    }
 }
 
 /// Whether a redaction that passed the ordinary rules is to be applied to `target` (EV-12, from version 3 on):
@@ -167,7 +180,7 @@ fn check_redaction(case: &Case<'_>) -> Result<(), Denied> {
 struct Case<'a> {
     node: &'a Node,
     pdu: &'a Event,
-    state: &'a AuthState,
+    state: View<'a>,
     create: &'a Node,
     levels: Levels<'a>,
 }

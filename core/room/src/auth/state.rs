@@ -37,20 +37,36 @@ impl AuthState {
         self.0[role as usize].as_ref()
     }
 
-    pub(crate) fn set(&mut self, role: Role, node: Arc<Node>) {
+    fn set(&mut self, role: Role, node: Arc<Node>) {
         self.0[role as usize] = Some(node);
+    }
+
+    pub(super) fn view(&self) -> View<'_> {
+        View(self.0.each_ref().map(Option::as_deref))
+    }
+}
+
+/// As [`AuthState`], of events that are held elsewhere.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct View<'a>([Option<&'a Node>; Role::COUNT]);
+
+impl<'a> View<'a> {
+    pub(super) fn get(&self, role: Role) -> Option<&'a Node> {
+        self.0[role as usize]
+    }
+
+    pub(crate) fn set(&mut self, role: Role, node: &'a Node) {
+        self.0[role as usize] = Some(node);
+    }
+
+    /// See [`Read`].
+    pub(crate) fn read(&self) -> Read {
+        self.0.map(|node| node.map(|node| node.num))
     }
 }
 
 /// What the rules read of a state for one event, by number: two states with the same get the same verdict.
 pub(crate) type Read = [Option<EventNum>; Role::COUNT];
-
-impl AuthState {
-    /// See [`Read`].
-    pub(crate) fn read(&self) -> Read {
-        self.0.each_ref().map(|node| node.as_ref().map(|node| node.num))
-    }
-}
 
 /// What the rules read of `state` for `node`, by number.
 pub(crate) fn read(node: &Node, state: &StateMap, slots: &Slots) -> Read {

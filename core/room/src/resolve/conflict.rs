@@ -1,6 +1,6 @@
 //! What the states disagree about: conflicted slots, auth difference, conflicted subgraph.
 
-use super::table::{Events, LocalSet};
+use super::table::{Events, Local, LocalSet};
 use crate::{node::Node, state::StateMap};
 use alloc::{collections::BinaryHeap, vec, vec::Vec};
 use roomlet_wire::{EventNum, Result, SlotNum};
@@ -124,7 +124,7 @@ struct Walk<'a, 'b> {
     /// By local number.
     marks: Vec<u64>,
     seen: LocalSet,
-    ahead: BinaryHeap<EventNum>,
+    ahead: BinaryHeap<(EventNum, Local)>,
     /// How many of `ahead` are not reached from all states.
     open: usize,
 }
@@ -155,40 +155,39 @@ impl<'a, 'b> Walk<'a, 'b> {
             marks.fill(0);
             marks[i / 64] = 1 << (i % 64);
             for event in list {
-                self.reach(*event, &marks, events)?;
+                let event = events.local(*event)?;
+                self.reach(event, &marks, events);
             }
         }
         let mut partly = Vec::new();
         while self.open > 0
-            && let Some(event) = self.ahead.pop()
+            && let Some((num, event)) = self.ahead.pop()
         {
-            let local = events.local(event)?;
-            marks.copy_from_slice(&self.marks[local * self.words..][..self.words]);
+            marks.copy_from_slice(&self.marks[event.index() * self.words..][..self.words]);
             if marks != self.all {
                 self.open -= 1;
-                partly.push(event);
+                partly.push(num);
             }
-            let node = events.node(local).clone();
-            for parent in &node.auth {
-                self.reach(*parent, &marks, events)?;
+            events.load_auth(event)?;
+            for parent in events.auth(event) {
+                self.reach(*parent, &marks, events);
             }
         }
         Ok(partly)
     }
 
-    fn reach(&mut self, event: EventNum, marks: &[u64], events: &mut Events<'_>) -> Result<()> {
-        let local = events.local(event)?;
-        let place = local * self.words;
-        let is_new = self.seen.insert(local);
+    fn reach(&mut self, event: Local, marks: &[u64], events: &Events<'_>) {
+        let place = event.index() * self.words;
+        let is_new = self.seen.insert(event);
         if is_new {
-            self.ahead.push(event);
+            self.ahead.push((events.node(event).num, event));
             if self.marks.len() < place + self.words {
                 self.marks.resize(place + self.words, 0);
             }
         }
         let held = &mut self.marks[place..place + self.words];
         let was_open = !is_new && *held != *self.all;
-        if is_new && self.split.is_in_all(events.node(local)) {
+        if is_new && self.split.is_in_all(events.node(event)) {
             held.copy_from_slice(&self.all);
         }
         for (word, more) in held.iter_mut().zip(marks) {
@@ -199,7 +198,6 @@ impl<'a, 'b> Walk<'a, 'b> {
             (true, false) => self.open -= 1,
             _ => {}
         }
-        Ok(())
     }
 }
 
@@ -262,11 +260,9 @@ pub(super) fn subgraph(split: &Split<'_>, events: &mut Events<'_>) -> Result<Sub
     let mut found = Vec::new();
     for event in &above {
         let local = events.local(*event)?;
-        let node = events.node(local).clone();
-        for parent in node.auth.iter().filter(|parent| **parent >= least) {
-            if on_paths.contains(events.local(*parent)?) {
-                on_paths.insert(local);
-            }
+        events.load_auth(local)?;
+        if events.auth(local).iter().any(|parent| on_paths.contains(*parent)) {
+            on_paths.insert(local);
         }
         if on_paths.contains(local) {
             found.push(*event);

@@ -2,13 +2,9 @@
 
 use super::{
     mainline::{Mainline, Place, place},
-    table::{Events, NumTable},
+    table::{Events, Local, NumTable},
 };
-use crate::{
-    node::{Node, Role},
-    slot::Slots,
-    state::StateMap,
-};
+use crate::{node::Role, slot::Slots, state::StateMap};
 use alloc::{collections::BTreeMap, vec::Vec};
 use arrayvec::ArrayVec;
 use core::cmp::Ordering;
@@ -49,11 +45,11 @@ pub(super) struct PowerPhase {
 }
 
 impl PowerPhase {
-    pub(super) fn of(power: Vec<EventNum>, events: &mut Events<'_>, slots: &Slots) -> Result<Self> {
+    pub(super) fn of(power: &[Local], events: &Events<'_>, slots: &Slots) -> Self {
         let (mut cited, mut reads) = (NumTable::new(), NumTable::new());
         let mut reads_unknown = false;
-        for event in &power {
-            let node = events.get(*event)?;
+        let nodes = power.iter().map(|event| events.node(*event));
+        for node in nodes.clone() {
             node.auth.iter().for_each(|num| cited.set(num.0, 0));
             for (_, slot) in node.reads(slots) {
                 match slot {
@@ -62,12 +58,12 @@ impl PowerPhase {
                 }
             }
         }
-        Ok(Self {
-            events: power,
+        Self {
+            events: nodes.map(|node| node.num).collect(),
             cited,
             reads,
             reads_unknown,
-        })
+        }
     }
 
     /// Whether one of them cites an event.
@@ -228,11 +224,13 @@ impl Fork {
     /// Adds the check of an event, with its verdict.
     pub(super) fn add_check(
         &mut self,
-        node: &Node,
+        event: Local,
         is_allowed: bool,
         events: &mut Events<'_>,
         slots: &Slots,
     ) -> Result<u32> {
+        let position = self.mainline.position(event, events)?;
+        let node = events.node(event);
         let mut reads = ArrayVec::new();
         for (role, slot) in node.reads(slots) {
             match slot {
@@ -249,7 +247,7 @@ impl Fork {
             slot: node.slot,
             is_allowed,
             reads,
-            position: self.mainline.position(node, events)?,
+            position,
             time: node.pdu.origin_server_ts,
             id: node.pdu.id.clone(),
         };

@@ -183,7 +183,8 @@ impl Fork {
                     }
                 }
                 (false, true) => {
-                    let check = self.add_check(&old.event, false, events, slots)?;
+                    let old = events.local(num)?;
+                    let check = self.add_check(old, false, events, slots)?;
                     changed.again([check], self);
                 }
                 _ => {}
@@ -194,7 +195,8 @@ impl Fork {
         if self.starts_empty {
             set_membership(&mut self.above, event.num, true);
         }
-        let check = self.add_check(&event, false, events, slots)?;
+        let event = events.local(event.num)?;
+        let check = self.add_check(event, false, events, slots)?;
         changed.again([check], self);
         changed.slots.push(slot);
         self.check_again(&mut changed, events, slots)?;
@@ -208,12 +210,15 @@ impl Fork {
     fn check_again(&mut self, changed: &mut Changed, events: &mut Events<'_>, slots: &Slots) -> Result<()> {
         while !changed.checks.is_empty() {
             let check = changed.checks.remove(0);
-            let node = events.get(self.checks.get(check).event)?;
-            let before = |slot| self.checks.value(slot, Some(check)).or_else(|| self.start(slot));
-            let is_allowed = is_allowed(&node, before, events, slots)?;
+            let event = events.local(self.checks.get(check).event)?;
+            let before = |slot, events: &mut Events<'_>| {
+                let found = self.checks.value(slot, Some(check)).or_else(|| self.start(slot));
+                found.map(|num| events.local(num)).transpose()
+            };
+            let is_allowed = is_allowed(event, before, events, slots)?;
             let held = &mut self.checks.all[check as usize];
             if held.is_allowed != is_allowed
-                && let Some(slot) = node.slot
+                && let Some(slot) = events.node(event).slot
             {
                 held.is_allowed = is_allowed;
                 changed.again(self.checks.readers(slot, Some(check)), self);

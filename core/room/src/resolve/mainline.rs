@@ -1,10 +1,9 @@
 //! Step 3: the events that do not decide about power, by the power levels that they were sent under (SR-11).
 
-use super::table::{Events, NumTable};
-use crate::node::Node;
-use alloc::{sync::Arc, vec::Vec};
+use super::table::{Events, Kind, Local, NumTable};
+use alloc::vec::Vec;
 use core::cmp::Reverse;
-use roomlet_wire::{EventId, EventNum, Result};
+use roomlet_wire::{EventId, Result};
 
 /// The position of events that hang nowhere on the mainline: before all others.
 const NOWHERE: u32 = u32::MAX;
@@ -14,45 +13,47 @@ const NOWHERE: u32 = u32::MAX;
 pub(super) struct Mainline(NumTable);
 
 impl Mainline {
-    pub(super) fn of(power_levels: Option<EventNum>, events: &mut Events<'_>) -> Result<Self> {
+    pub(super) fn of(power_levels: Option<Local>, events: &mut Events<'_>) -> Result<Self> {
         let mut positions = NumTable::new();
         let mut length = 0;
-        let mut next = power_levels.map(|num| events.get(num)).transpose()?;
-        while let Some(node) = next {
-            positions.set(node.num.0, length);
+        let mut next = power_levels;
+        while let Some(levels) = next {
+            positions.set(events.node(levels).num.0, length);
             length += 1;
-            next = events.cited(&node, Node::is_power_levels)?;
+            next = events.cited(levels, Kind::PowerLevels)?;
         }
         Ok(Self(positions))
     }
 
     /// Sorts events by [`place`].
-    pub(super) fn sort(&mut self, list: &[EventNum], events: &mut Events<'_>) -> Result<Vec<EventNum>> {
-        let mut keyed: Vec<(u32, Arc<Node>)> = Vec::with_capacity(list.len());
+    pub(super) fn sort(&mut self, list: &[Local], events: &mut Events<'_>) -> Result<Vec<Local>> {
+        let mut keyed: Vec<(u32, Local)> = Vec::with_capacity(list.len());
         for event in list {
-            let node = events.get(*event)?;
-            keyed.push((self.position(&node, events)?, node));
+            keyed.push((self.position(*event, events)?, *event));
         }
-        fn place_of((position, node): &(u32, Arc<Node>)) -> Place<'_> {
-            place(*position, node.pdu.origin_server_ts, &node.pdu.id)
-        }
+        let events = &*events;
+        let place_of = |(position, event): &(u32, Local)| {
+            let pdu = &events.node(*event).pdu;
+            place(*position, pdu.origin_server_ts, &pdu.id)
+        };
         keyed.sort_unstable_by(|a, b| place_of(a).cmp(&place_of(b)));
-        Ok(keyed.into_iter().map(|(_, node)| node.num).collect())
+        Ok(keyed.into_iter().map(|(_, event)| event).collect())
     }
 
-    /// Where `node` hangs: how far back on the mainline. What lies on the way to it is known from then on.
-    pub(super) fn position(&mut self, node: &Node, events: &mut Events<'_>) -> Result<u32> {
+    /// Where an event hangs: how far back on the mainline. What lies on the way to it is known from then on.
+    pub(super) fn position(&mut self, event: Local, events: &mut Events<'_>) -> Result<u32> {
         let mut way = Vec::new();
-        let mut next = events.cited(node, Node::is_power_levels)?;
+        let mut next = events.cited(event, Kind::PowerLevels)?;
         let found = loop {
             let Some(levels) = next else {
                 break NOWHERE;
             };
-            if let Some(position) = self.0.get(levels.num.0) {
+            let num = events.node(levels).num.0;
+            if let Some(position) = self.0.get(num) {
                 break position;
             }
-            way.push(levels.num.0);
-            next = events.cited(&levels, Node::is_power_levels)?;
+            way.push(num);
+            next = events.cited(levels, Kind::PowerLevels)?;
         };
         for num in way {
             self.0.set(num, found);

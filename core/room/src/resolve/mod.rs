@@ -130,13 +130,13 @@ fn run(
 
     let mut partial = iterate::Partial::new((!is_v2_1).then_some(&split)); // SR-10
     // 1: the power events, and what of their auth chains is in the full set, in order
-    let (power, rest) = power_order::split_off(&full, events)?;
+    let (power, rest) = power_order::split_off(&events.local_all(&full)?, events)?;
     let ordered = power_order::sort(&power, events)?;
     // 2
     partial.auth_checks(&ordered, events, slots, &mut |_| {})?;
     let by_power = remembers.then(|| partial.set().clone());
     // 3: the rest, by mainline
-    let power_levels = partial.get_named("m.room.power_levels", "", slots);
+    let power_levels = partial.get_named("m.room.power_levels", "", events, slots)?;
     let mut mainline = mainline::Mainline::of(power_levels, events)?;
     let ordered = mainline.sort(&rest, events)?;
     // 4
@@ -151,7 +151,7 @@ fn run(
     let Some(by_power) = by_power else {
         return Ok((resolved, None));
     };
-    let power = fork::PowerPhase::of(power, events, slots)?;
+    let power = fork::PowerPhase::of(&power, events, slots);
     let mut fork = Fork {
         sets: sets.to_vec(),
         resolved: resolved.clone(),
@@ -167,8 +167,7 @@ fn run(
         checks: fork::Checks::default(),
     };
     for (event, is_allowed) in ordered.iter().zip(allowed) {
-        let node = events.get(*event)?;
-        fork.add_check(&node, is_allowed, events, slots)?;
+        fork.add_check(*event, is_allowed, events, slots)?;
     }
     Ok((resolved, Some(fork)))
 }

@@ -1,53 +1,38 @@
 //! Step 1: the events that decide about power, ancestors first (SR-6, SR-7, SR-8).
 
-use super::table::{Events, LocalSet, NumTable};
+use super::table::{Events, Kind, Local, LocalSet};
 use crate::{
     auth::{Levels, Power},
     node::{AuthContent, Membership, Node},
 };
-use alloc::{collections::BinaryHeap, sync::Arc, vec, vec::Vec};
+use alloc::{collections::BinaryHeap, vec, vec::Vec};
 use core::cmp::Ordering;
-use roomlet_wire::{EventNum, Result};
+use roomlet_wire::Result;
 
 /// The power events of the full conflicted set, with those that lead to them inside the set (SR-7), and the rest of the
 /// set; each ascending, as `full` is.
 ///
 /// The walk ends where a path leaves the set, as in Synapse and ruma.
-pub(super) fn split_off(
-    full: &[EventNum],
-    events: &mut Events<'_>,
-) -> Result<(Vec<EventNum>, Vec<EventNum>)> {
+pub(super) fn split_off(full: &[Local], events: &mut Events<'_>) -> Result<(Vec<Local>, Vec<Local>)> {
     let mut in_full = LocalSet::default();
-    for event in full {
-        in_full.insert(events.local(*event)?);
-    }
     let mut found = LocalSet::default();
     let mut ahead = Vec::new();
     for event in full {
-        let local = events.local(*event)?;
-        if is_power_event(events.node(local)) && found.insert(local) {
-            ahead.push(local);
+        in_full.insert(*event);
+        if is_power_event(events.node(*event)) {
+            found.insert(*event);
+            ahead.push(*event);
         }
     }
-    while let Some(local) = ahead.pop() {
-        let node = events.node(local).clone();
-        for parent in &node.auth {
-            let parent = events.local(*parent)?;
-            if in_full.contains(parent) && found.insert(parent) {
-                ahead.push(parent);
+    while let Some(event) = ahead.pop() {
+        events.load_auth(event)?;
+        for parent in events.auth(event) {
+            if in_full.contains(*parent) && found.insert(*parent) {
+                ahead.push(*parent);
             }
         }
     }
-    let (mut power, mut rest) = (Vec::new(), Vec::new());
-    for event in full {
-        let list = if found.contains(events.local(*event)?) {
-            &mut power
-        } else {
-            &mut rest
-        };
-        list.push(*event);
-    }
-    Ok((power, rest))
+    Ok(full.iter().partition(|event| found.contains(**event)))
 }
 
 /// SR-6, with the create event, as Synapse and ruma have it.
@@ -94,32 +79,46 @@ impl PartialEq for Free<'_> {
 }
 impl Eq for Free<'_> {}
 
+#[derive(Clone, Copy)]
+struct Citation {
+    by: usize,
+    /// The one before it of the same event.
+    before: Option<usize>,
+}
+
 /// The order of SR-8: ancestors first; of those that are free, as [`Free`] has it.
-pub(super) fn sort(list: &[EventNum], events: &mut Events<'_>) -> Result<Vec<EventNum>> {
-    let mut places = NumTable::new();
-    for (place, event) in (0_u32..).zip(list) {
-        places.set(event.0, place);
-    }
-    let mut nodes: Vec<Arc<Node>> = Vec::with_capacity(list.len());
+pub(super) fn sort(list: &[Local], events: &mut Events<'_>) -> Result<Vec<Local>> {
     let mut powers = Vec::with_capacity(list.len());
-    let mut children: Vec<Vec<usize>> = vec![Vec::new(); list.len()];
+    for event in list {
+        powers.push(sender_power(*event, events)?);
+    }
+    let events = &*events;
+    let mut places = vec![None; events.len()];
+    for (place, event) in list.iter().enumerate() {
+        places[event.index()] = Some(place);
+    }
+    // The events that cite one, by its place: a chain of indices of `citations`.
+    let mut last_citation = vec![None; list.len()];
+    let mut citations: Vec<Citation> = Vec::with_capacity(4 * list.len());
     let mut waits_for = vec![0_usize; list.len()];
     for (place, event) in list.iter().enumerate() {
-        let node = events.get(*event)?;
-        powers.push(sender_power(&node, events)?);
-        for parent in node.auth.iter().filter_map(|parent| places.get(parent.0)) {
-            let children = &mut children[parent as usize];
+        for parent in events
+            .auth(*event)
+            .iter()
+            .filter_map(|parent| places[parent.index()])
+        {
+            let last: &mut Option<usize> = &mut last_citation[parent];
             // An event that cites another twice waits for it once.
-            if children.last() != Some(&place) {
-                children.push(place);
+            if last.is_none_or(|last| citations[last].by != place) {
+                let before = last.replace(citations.len());
+                citations.push(Citation { by: place, before });
                 waits_for[place] += 1;
             }
         }
-        nodes.push(node);
     }
     let free = |place: usize| Free {
         power: powers[place],
-        node: &nodes[place],
+        node: events.node(list[place]),
         place,
     };
     let unbound = (0..list.len()).filter(|place| waits_for[*place] == 0);
@@ -127,19 +126,22 @@ pub(super) fn sort(list: &[EventNum], events: &mut Events<'_>) -> Result<Vec<Eve
     let mut order = Vec::with_capacity(list.len());
     while let Some(Free { place, .. }) = next.pop() {
         order.push(list[place]);
-        for child in &children[place] {
-            waits_for[*child] -= 1;
-            if waits_for[*child] == 0 {
-                next.push(free(*child));
+        let mut citation = last_citation[place];
+        while let Some(Citation { by, before }) = citation.map(|index| citations[index]) {
+            waits_for[by] -= 1;
+            if waits_for[by] == 0 {
+                next.push(free(by));
             }
+            citation = before;
         }
     }
     Ok(order)
 }
 
 /// The sender's power by the event's own auth events (SR-8).
-fn sender_power(node: &Node, events: &mut Events<'_>) -> Result<Power> {
-    let create = events.cited(node, Node::is_create)?;
-    let levels = events.cited(node, Node::is_power_levels)?;
-    Ok(Levels::new(create.as_deref(), levels.as_deref()).of_user(&node.pdu.sender))
+fn sender_power(event: Local, events: &mut Events<'_>) -> Result<Power> {
+    let create = events.cited(event, Kind::Create)?;
+    let levels = events.cited(event, Kind::PowerLevels)?;
+    let node = |event: Option<Local>| event.map(|event| events.node(event));
+    Ok(Levels::new(node(create), node(levels)).of_user(&events.node(event).pdu.sender))
 }

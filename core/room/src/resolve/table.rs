@@ -62,11 +62,42 @@ impl NumTable {
     }
 }
 
-/// The events that a resolution has looked at, numbered in the order in which it did.
+/// An event that a resolution has looked at, by the order in which it did.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) struct Local(pub(super) u32);
+
+impl Local {
+    /// Its place in arrays of all that were looked at.
+    pub(super) fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// What other events are cited for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Kind {
+    /// The room's `m.room.create`.
+    Create,
+    /// The room's `m.room.power_levels`.
+    PowerLevels,
+    Other,
+}
+
+/// The events that a resolution has looked at.
 pub(super) struct Events<'a> {
     source: &'a dyn Source,
     locals: NumTable,
-    nodes: Vec<Arc<Node>>,
+    /// By [`Local`].
+    held: Vec<Held>,
+    /// The auth events of those for which they were looked up, one event's after the other's.
+    auth: Vec<Local>,
+}
+
+struct Held {
+    node: Arc<Node>,
+    kind: Kind,
+    /// Where its auth events are in [`Events::auth`], if they were looked up.
+    auth: Option<(u32, u32)>,
 }
 
 impl<'a> Events<'a> {
@@ -74,59 +105,88 @@ impl<'a> Events<'a> {
         Self {
             source,
             locals: NumTable::new(),
-            nodes: Vec::new(),
+            held: Vec::new(),
+            auth: Vec::new(),
         }
     }
 
-    /// The local number of an event.
-    pub(super) fn local(&mut self, num: EventNum) -> Result<usize> {
+    /// An event by its number.
+    pub(super) fn local(&mut self, num: EventNum) -> Result<Local> {
         if let Some(local) = self.locals.get(num.0) {
-            return Ok(local as usize);
+            return Ok(Local(local));
         }
-        let local = self.nodes.len();
-        self.nodes.push(self.source.node(num)?);
-        self.locals.set(num.0, local as u32);
-        Ok(local)
+        let local = self.held.len() as u32;
+        let node = self.source.node(num)?;
+        self.held.push(Held {
+            kind: match &*node {
+                node if node.is_power_levels() => Kind::PowerLevels,
+                node if node.is_create() => Kind::Create,
+                _ => Kind::Other,
+            },
+            node,
+            auth: None,
+        });
+        self.locals.set(num.0, local);
+        Ok(Local(local))
     }
 
-    /// An event.
-    pub(super) fn get(&mut self, num: EventNum) -> Result<Arc<Node>> {
-        let local = self.local(num)?;
-        Ok(self.nodes[local].clone())
+    /// Events by their numbers.
+    pub(super) fn local_all(&mut self, nums: &[EventNum]) -> Result<Vec<Local>> {
+        nums.iter().map(|num| self.local(*num)).collect()
     }
 
-    /// An event by its local number.
-    pub(super) fn node(&self, local: usize) -> &Arc<Node> {
-        &self.nodes[local]
+    /// How many were looked at so far.
+    pub(super) fn len(&self) -> usize {
+        self.held.len()
     }
 
-    /// The event that `node` cites and that is as wanted.
-    pub(super) fn cited(&mut self, node: &Node, wanted: impl Fn(&Node) -> bool) -> Result<Option<Arc<Node>>> {
-        for num in &node.auth {
-            let local = self.local(*num)?;
-            if wanted(&self.nodes[local]) {
-                return Ok(Some(self.nodes[local].clone()));
+    pub(super) fn node(&self, event: Local) -> &Node {
+        &self.held[event.index()].node
+    }
+
+    /// Looks up the events that an event cites.
+    pub(super) fn load_auth(&mut self, event: Local) -> Result<()> {
+        if self.held[event.index()].auth.is_none() {
+            let node = self.held[event.index()].node.clone();
+            let start = self.auth.len() as u32;
+            for num in &node.auth {
+                let cited = self.local(*num)?;
+                self.auth.push(cited);
             }
+            self.held[event.index()].auth = Some((start, self.auth.len() as u32));
         }
-        Ok(None)
+        Ok(())
+    }
+
+    /// The events that an event cites, after [`Events::load_auth`] of it.
+    pub(super) fn auth(&self, event: Local) -> &[Local] {
+        let (start, end) = self.held[event.index()].auth.unwrap_or_default();
+        &self.auth[start as usize..end as usize]
+    }
+
+    /// The first event of a kind that an event cites.
+    pub(super) fn cited(&mut self, event: Local, kind: Kind) -> Result<Option<Local>> {
+        self.load_auth(event)?;
+        let mut cited = self.auth(event).iter().copied();
+        Ok(cited.find(|cited| self.held[cited.index()].kind == kind))
     }
 }
 
-/// A set of events by their local numbers.
+/// A set of events.
 #[derive(Default)]
 pub(super) struct LocalSet(Vec<bool>);
 
 impl LocalSet {
-    pub(super) fn contains(&self, local: usize) -> bool {
-        self.0.get(local).copied().unwrap_or(false)
+    pub(super) fn contains(&self, event: Local) -> bool {
+        self.0.get(event.index()).copied().unwrap_or(false)
     }
 
     /// Whether it was not there before.
-    pub(super) fn insert(&mut self, local: usize) -> bool {
-        if self.0.len() <= local {
-            self.0.resize(local + 1, false);
+    pub(super) fn insert(&mut self, event: Local) -> bool {
+        if self.0.len() <= event.index() {
+            self.0.resize(event.index() + 1, false);
         }
-        !core::mem::replace(&mut self.0[local], true)
+        !core::mem::replace(&mut self.0[event.index()], true)
     }
 }
 
