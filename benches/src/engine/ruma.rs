@@ -34,7 +34,7 @@ pub(crate) fn event(
 /// A state by type, key and id.
 pub(crate) fn state(room: &Room, state: &StateMap) -> State {
     let entries = state.iter().map(|(slot, num)| {
-        let (kind, key) = room.slots.name(slot);
+        let (kind, key) = room.slots.name(slot).expect("its own slots");
         let id = room.nodes[num.0 as usize].pdu.id.as_str();
         ((kind.into(), key.to_owned()), id.try_into().expect("an event id"))
     });

@@ -41,7 +41,7 @@ impl Slots {
     /// The slots that a store kept; their numbers may have gaps.
     ///
     /// # Errors
-    /// [`Code::StoreDamaged`] if a number or a pair is there twice.
+    /// [`Code::StoreDamaged`] if a number or a pair is there twice, or if after a number there is no other.
     pub fn restore<K: AsRef<str>, S: AsRef<str>>(
         rows: impl IntoIterator<Item = (SlotNum, K, S)>,
     ) -> Result<Self> {
@@ -50,6 +50,10 @@ impl Slots {
         let mut slots = Self::new();
         for (num, kind, key) in rows {
             let (kind, key) = (kind.as_ref(), key.as_ref());
+            if num.0 == u32::MAX {
+                let about = format!("slot {} ({kind:?}, {key:?}): its number is none", num.0);
+                return Err(Error::new(Code::StoreDamaged, about));
+            }
             if slots.next() > num || slots.get(kind, key).is_some() {
                 let about = format!("slot {} ({kind:?}, {key:?}) is there twice", num.0);
                 return Err(Error::new(Code::StoreDamaged, about));
@@ -81,17 +85,20 @@ impl Slots {
 
     /// Type and state key of a slot.
     ///
-    /// # Panics
-    /// If `num` was given by another room's slots: that is a bug of the caller.
-    #[must_use]
-    pub fn name(&self, num: SlotNum) -> (&str, &str) {
+    /// # Errors
+    /// [`Code::StoreDamaged`] if it is none of these slots: the store lost it.
+    pub fn name(&self, num: SlotNum) -> Result<(&str, &str)> {
         // Without gaps a number is its index.
         let at_index = self.names.get(num.0 as usize).filter(|name| name.num == num);
         let name = at_index.or_else(|| {
             let found = self.names.binary_search_by_key(&num, |name| name.num);
             found.ok().map(|index| &self.names[index])
         });
-        self.pair(name.expect("slot numbers come from their own room's slots"))
+        let name = name.ok_or_else(|| {
+            let about = format!("slot {} has no type and state key", num.0);
+            Error::new(Code::StoreDamaged, about)
+        })?;
+        Ok(self.pair(name))
     }
 
     /// How many slots there are.
@@ -168,7 +175,7 @@ mod tests {
         assert_eq!((create, member), (SlotNum(0), SlotNum(1)));
         assert_eq!(slots.intern("m.room.create", ""), create);
         assert_eq!(slots.get("m.room.member", "@b:x"), None);
-        assert_eq!(slots.name(member), ("m.room.member", "@a:x"));
+        assert_eq!(slots.name(member).unwrap(), ("m.room.member", "@a:x"));
         assert_eq!(slots.len(), 2);
     }
 
@@ -177,7 +184,7 @@ mod tests {
         let mut slots = Slots::restore([(SlotNum(3), "a", "x"), (SlotNum(7), "a", "y")]).unwrap();
         assert_eq!(slots.get("a", "y"), Some(SlotNum(7)));
         assert_eq!(slots.intern("b", ""), SlotNum(8));
-        assert_eq!(slots.name(SlotNum(3)), ("a", "x"));
+        assert_eq!(slots.name(SlotNum(3)).unwrap(), ("a", "x"));
         assert_eq!(slots.len(), 3);
     }
 

@@ -135,6 +135,10 @@ impl Store for MemoryStore {
         Ok(self.in_room(room, |room| room.states.get(&state).cloned()))
     }
 
+    fn state_nums(&self, room: RoomNum) -> Result<Vec<StateNum>> {
+        Ok(self.in_room(room, |room| room.states.keys().copied().collect()))
+    }
+
     fn event(&self, room: RoomNum, id: &EventId) -> Result<Option<EventRow>> {
         Ok(self.in_room(room, |room| {
             room.event_nums
@@ -146,6 +150,10 @@ impl Store for MemoryStore {
 
     fn event_by_num(&self, room: RoomNum, num: EventNum) -> Result<Option<EventRow>> {
         Ok(self.in_room(room, |room| room.events.get(&num).cloned()))
+    }
+
+    fn event_nums(&self, room: RoomNum) -> Result<Vec<EventNum>> {
+        Ok(self.in_room(room, |room| room.events.keys().copied().collect()))
     }
 
     fn find_event(&self, id: &EventId) -> Result<Vec<(RoomNum, EventNum)>> {

@@ -42,11 +42,15 @@ pub trait Store: Send + Sync + 'static {
     fn slots(&self, room: RoomNum) -> Result<Vec<(SlotNum, String, String)>>;
     /// One state.
     fn state(&self, room: RoomNum, state: StateNum) -> Result<Option<StateRow>>;
+    /// The numbers of all states of a room, ascending.
+    fn state_nums(&self, room: RoomNum) -> Result<Vec<StateNum>>;
 
     /// An event by its id in a room.
     fn event(&self, room: RoomNum, id: &EventId) -> Result<Option<EventRow>>;
     /// An event by its number.
     fn event_by_num(&self, room: RoomNum, num: EventNum) -> Result<Option<EventRow>>;
+    /// The numbers of all events of a room, ascending.
+    fn event_nums(&self, room: RoomNum) -> Result<Vec<EventNum>>;
     /// The rooms that hold an event of this id (one, from version 3 on).
     fn find_event(&self, id: &EventId) -> Result<Vec<(RoomNum, EventNum)>>;
     /// Events that users may see (no outliers, rejected or soft-failed ones), from a position, exclusive, or from

@@ -40,6 +40,7 @@ stores! {
         slots_are_read_by_number
         states_are_read_as_written
         an_event_is_read_by_id_and_by_number
+        states_and_events_of_a_room_are_listed_by_number
         event_ids_of_every_form_survive
         an_event_is_replaced_and_moves_in_the_timeline
         an_event_number_is_never_reused

@@ -56,7 +56,7 @@ pub fn resolve_state_from(
     let resolved = resolve::resolve(version, &maps, &graph, &graph.slots)?;
     let mut named: Vec<(&str, &str, &str)> = Vec::with_capacity(resolved.len());
     for (slot, num) in resolved.iter() {
-        let (kind, key) = graph.slots.name(slot);
+        let (kind, key) = graph.slots.name(slot)?;
         named.push((kind, key, &graph.nodes()[num.0 as usize].pdu.id));
     }
     named.sort_unstable();

@@ -308,7 +308,12 @@ impl Graph {
     pub(crate) fn named(&self, state: &StateMap) -> Vec<((&str, &str), &EventId)> {
         state
             .iter()
-            .map(|(slot, num)| (self.slots.name(slot), &self.nodes[num.0 as usize].pdu.id))
+            .map(|(slot, num)| {
+                (
+                    self.slots.name(slot).expect("its own"),
+                    &self.nodes[num.0 as usize].pdu.id,
+                )
+            })
             .collect()
     }
 }

@@ -182,7 +182,7 @@ impl Room {
         state: &'a StateMap,
     ) -> impl Iterator<Item = (&'a str, &'a str, &'a EventId)> {
         state.iter().map(|(slot, num)| {
-            let (kind, key) = self.slots.name(slot);
+            let (kind, key) = self.slots.name(slot).expect("its own slots");
             (kind, key, &self.nodes[num.0 as usize].pdu.id)
         })
     }

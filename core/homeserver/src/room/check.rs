@@ -32,8 +32,7 @@ impl OpenRoom {
 
     fn check_events(&self, found: &mut Findings) -> Result<HashSet<EventNum>> {
         let mut held = HashSet::new();
-        for num in self.event_nums() {
-            // Those that were purged are not there.
+        for num in self.store.event_nums(self.num())? {
             let Some(row) = self.store.event_by_num(self.num(), num)? else {
                 continue;
             };
@@ -80,7 +79,7 @@ impl OpenRoom {
 
     fn check_states(&self, held: &HashSet<EventNum>, found: &mut Findings) -> Result<BTreeSet<StateNum>> {
         let mut states = BTreeSet::new();
-        for num in (0..self.record.next_state.0).map(StateNum) {
+        for num in self.store.state_nums(self.num())? {
             let Some(row) = self.store.state(self.num(), num)? else {
                 continue;
             };
@@ -105,6 +104,16 @@ impl OpenRoom {
                 );
                 found.faults.push(StoreFault::new("state-event", about));
             }
+            let nameless = row.changes.iter().map(|(slot, _)| *slot);
+            if let Some(slot) = nameless.into_iter().find(|slot| self.slots.name(*slot).is_err()) {
+                let about = format!(
+                    "room {}: state {} has an event at slot {}, which is not there",
+                    self.id(),
+                    num.0,
+                    slot.0
+                );
+                found.faults.push(StoreFault::new("slot", about));
+            }
         }
         Ok(states)
     }
@@ -114,10 +123,10 @@ impl OpenRoom {
         let slots: Vec<(SlotNum, EventNum)> = self.current.iter().collect();
         let mut wanted = BTreeMap::new();
         for (slot, num) in slots {
-            let (kind, key) = self.slots.name(slot);
-            if kind != "m.room.member" {
+            // One that has no name was found before.
+            let Ok(("m.room.member", key)) = self.slots.name(slot) else {
                 continue;
-            }
+            };
             let Ok(user) = UserId::parse(key) else { continue };
             // One that cannot be read was found before.
             let Ok(event) = self.get(num) else { continue };

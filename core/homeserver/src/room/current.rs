@@ -43,7 +43,7 @@ impl OpenRoom {
             .map(|num| self.get(num))
             .transpose()?
             .map(|held| held.pdu().id.clone());
-        let (kind, state_key) = self.slots.name(slot);
+        let (kind, state_key) = self.slots.name(slot)?;
         let (kind, state_key) = (kind.to_owned(), state_key.to_owned());
         let room = self.id().clone();
         self.writes.push(Write::Update(Update::State {
@@ -63,7 +63,7 @@ impl OpenRoom {
     }
 
     fn slot_changed(&mut self, slot: SlotNum, was: Option<EventNum>, is: Option<EventNum>) -> Result<()> {
-        let (kind, state_key) = self.slots.name(slot);
+        let (kind, state_key) = self.slots.name(slot)?;
         if kind == "m.room.member"
             && let Ok(user) = UserId::parse(state_key)
         {

@@ -85,7 +85,12 @@ impl OpenRoom {
     }
 
     /// A room that this server does not hold yet. State 0 is the empty one.
-    pub(crate) fn create(home: &Home, num: RoomNum, id: RoomId, version: &'static RoomVersion) -> Self {
+    pub(crate) fn create(
+        home: &Home,
+        num: RoomNum,
+        id: RoomId,
+        version: &'static RoomVersion,
+    ) -> Result<Self> {
         let record = RoomRecord {
             num,
             id,
@@ -98,8 +103,8 @@ impl OpenRoom {
         };
         let mut writes = Vec::new();
         let mut states = States::new(num, home, record.next_state);
-        states.checkpoint(StateMap::new(), &mut writes);
-        Self {
+        states.checkpoint(StateMap::new(), &mut writes)?;
+        Ok(Self {
             events: Events::new(num, version, home, true),
             states,
             redactions: Redactions::of_new_room(),
@@ -115,7 +120,7 @@ impl OpenRoom {
             store: home.store.clone(),
             slots: Slots::default(),
             record,
-        }
+        })
     }
 
     /// The room's id.

@@ -45,7 +45,9 @@ impl OpenRoom {
 
         let room = self.num();
         let mut events = Vec::new();
-        for num in self.event_nums().filter(|num| !whole.contains(num)) {
+        let mut all = self.store.event_nums(room)?;
+        all.retain(|num| !whole.contains(num));
+        for num in all {
             match self.store.event_by_num(room, num)? {
                 Some(_) if !needed.contains(&num) => events.push(num),
                 Some(row) if !row.flags.outlier => {
@@ -56,16 +58,15 @@ impl OpenRoom {
             }
         }
         let count = events.len() as u64;
-        let all = (0..self.record.next_state.0).map(StateNum);
-        let states = all.filter(|num| !states.contains(num)).collect();
-        self.writes.push(Write::Purge { room, events, states });
+        let mut unused = self.store.state_nums(room)?;
+        unused.retain(|num| !states.contains(num));
+        self.writes.push(Write::Purge {
+            room,
+            events,
+            states: unused,
+        });
         self.is_stale = true;
         Ok(count)
-    }
-
-    /// The numbers that events have, or had before they were deleted.
-    pub(super) fn event_nums(&self) -> impl Iterator<Item = EventNum> + use<> {
-        (0..self.record.next_event.0).map(EventNum)
     }
 
     /// Events from a place in the timeline on, whether users see them or not; extremities, and what is owed to others.
@@ -81,7 +82,7 @@ impl OpenRoom {
             }
         }
         let mut kept = Vec::new();
-        for num in self.event_nums() {
+        for num in self.store.event_nums(self.num())? {
             let Some(row) = self.store.event_by_num(self.num(), num)? else {
                 continue;
             };

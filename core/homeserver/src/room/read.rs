@@ -202,7 +202,7 @@ impl OpenRoom {
             return Ok(true);
         }
         for (slot, num) in state.iter() {
-            let (kind, key) = self.slots.name(slot);
+            let (kind, key) = self.slots.name(slot)?;
             if kind == "m.room.member"
                 && UserId::parse(key).is_ok_and(|user| user.server() == server.as_str())
                 && self

@@ -140,9 +140,7 @@ impl Rooms {
         };
         open.next_num = Some(num + 1);
         let num = roomlet_wire::RoomNum(num);
-        self.start(&mut open, |home| {
-            Ok(OpenRoom::create(home, num, id.clone(), version))
-        })
+        self.start(&mut open, |home| OpenRoom::create(home, num, id.clone(), version))
     }
 
     fn start(&self, open: &mut Open, load: impl FnOnce(&Home) -> Result<OpenRoom>) -> Result<RoomHandle> {

@@ -58,6 +58,8 @@ impl States {
             }
             let row = self.store.state(self.room, at)?.ok_or_else(|| self.lost(at))?;
             match row.parent {
+                // Parents are older: no way from one to the next goes on for ever.
+                Some(parent) if parent >= at => return Err(self.lost(parent)),
                 Some(parent) => {
                     deltas.push(row);
                     at = parent;
@@ -113,13 +115,13 @@ impl States {
             .since_checkpoint
             .saturating_add(u32::try_from(changes.len()).unwrap_or(u32::MAX));
         if since as usize > map.len().max(16) {
-            return Ok(self.checkpoint(map, writes));
+            return self.checkpoint(map, writes);
         }
-        Ok(self.insert(Some(parent), changes, map, since, writes))
+        self.insert(Some(parent), changes, map, since, writes)
     }
 
     /// The number of a new state that is written whole.
-    pub(super) fn checkpoint(&mut self, map: StateMap, writes: &mut Vec<Write>) -> StateNum {
+    pub(super) fn checkpoint(&mut self, map: StateMap, writes: &mut Vec<Write>) -> Result<StateNum> {
         let changes = map.iter().map(|(slot, event)| (slot, Some(event))).collect();
         self.insert(None, changes, map, 0, writes)
     }
@@ -131,9 +133,16 @@ impl States {
         map: StateMap,
         since_checkpoint: u32,
         writes: &mut Vec<Write>,
-    ) -> StateNum {
+    ) -> Result<StateNum> {
         let num = self.next;
-        self.next = StateNum(num.0 + 1);
+        let next = num.0.checked_add(1).ok_or_else(|| {
+            let about = format!(
+                "room number {} has as many states as can be numbered",
+                self.room.0
+            );
+            Error::new(Code::Store, about)
+        })?;
+        self.next = StateNum(next);
         let bytes = match parent {
             Some(_) => changes.len() * CHANGE_BYTES,
             None => changes.len() * ENTRY_BYTES,
@@ -154,7 +163,7 @@ impl States {
             since_checkpoint,
         };
         self.held.put(num.0, held, bytes);
-        num
+        Ok(num)
     }
 
     /// Gives memory back; only after a commit. `keep` stays: the current state shares its memory.

@@ -5,8 +5,8 @@ use roomlet_homeserver::{
     AllowAll, Code, Config, CreateRoom, EventId, Homeserver, Limits, RoomId, StoreFault, StoreKind,
     StoreReport, UserId,
 };
-use roomlet_store::{Commit, EventRow, RoomRecord, Store as _, Write};
-use roomlet_wire::{EventNum, StateNum};
+use roomlet_store::{Commit, EventRow, RoomRecord, StateRow, Store as _, Write};
+use roomlet_wire::{EventNum, SlotNum, StateNum};
 use roomlet_world::{Server, World};
 use std::{
     fs,
@@ -316,6 +316,42 @@ async fn a_check_finds_what_does_not_fit_and_repairs_what_follows_from_the_rest(
             "room",
             "room ROOM, number 1: state 4000 of room number 1 is not in the store"
         )
+    );
+
+    let state = |record: &RoomRecord, parent, changes| {
+        let num = record.current_state;
+        let row = StateRow {
+            num,
+            parent,
+            changes,
+            size: 1,
+            since_checkpoint: 1,
+        };
+        let room = record.num;
+        vec![Write::State { room, row }]
+    };
+    let found = faults_after(|record, _, _| state(record, Some(record.current_state), vec![])).await;
+    let kinds: Vec<&str> = found.0.iter().map(|(kind, ..)| kind.as_str()).collect();
+    assert_eq!(kinds, ["room"]);
+    assert!(
+        found.0[0].1.ends_with("of room number 1 is not in the store"),
+        "{found:?}"
+    );
+    let found = faults_after(|record, _, _| {
+        let create = (SlotNum(0), Some(EventNum(0)));
+        state(
+            record,
+            Some(StateNum(0)),
+            vec![create, (SlotNum(4_000), Some(EventNum(1)))],
+        )
+    })
+    .await;
+    assert_eq!(found.0[0].0, "slot");
+    assert!(
+        found.0[0]
+            .1
+            .ends_with("has an event at slot 4000, which is not there"),
+        "{found:?}"
     );
 
     let alice = UserId::parse("@alice:a.test").unwrap();

@@ -28,7 +28,7 @@ pub(super) fn resolve(
     source: &dyn Source,
     slots: &Slots,
 ) -> Result<StateMap> {
-    let (mut resolved, classes) = split(first, others, slots);
+    let (mut resolved, classes) = split(first, others, slots)?;
     for (class, conflicts) in classes.into_iter().enumerate() {
         let mut winners = Vec::new();
         for (slot, events) in conflicts {
@@ -49,7 +49,7 @@ pub(super) fn resolve(
 }
 
 /// SR-3: what no two states disagree about, absence being no disagreement; and the rest.
-fn split(first: &StateMap, others: &[StateMap], slots: &Slots) -> (StateMap, Classes) {
+fn split(first: &StateMap, others: &[StateMap], slots: &Slots) -> Result<(StateMap, Classes)> {
     let mut agreed = first.clone();
     let mut classes = Classes::default();
     let differing: BTreeSet<SlotNum> = others
@@ -67,7 +67,7 @@ fn split(first: &StateMap, others: &[StateMap], slots: &Slots) -> (StateMap, Cla
             continue;
         }
         agreed.remove(slot);
-        let class = match slots.name(slot) {
+        let class = match slots.name(slot)? {
             ("m.room.power_levels", "") => 0,
             ("m.room.join_rules", _) => 1,
             ("m.room.member", _) => 2,
@@ -75,7 +75,7 @@ fn split(first: &StateMap, others: &[StateMap], slots: &Slots) -> (StateMap, Cla
         };
         classes[class].insert(slot, events);
     }
-    (agreed, classes)
+    Ok((agreed, classes))
 }
 
 /// By ascending depth, of equal depth the greater SHA-1 of the id first.

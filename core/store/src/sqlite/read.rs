@@ -130,6 +130,14 @@ impl Store for SqliteStore {
         })
     }
 
+    fn state_nums(&self, room: RoomNum) -> Result<Vec<StateNum>> {
+        let sql = "SELECT key FROM state WHERE key BETWEEN ?1 AND ?2 ORDER BY key";
+        let read = |row: &Row<'_>| Ok(StateNum(codec::from_key(get(row, 0)?).1));
+        self.read("state_nums", |db| {
+            all(db, sql, [key(room, 0), key(room, u32::MAX)], read)
+        })
+    }
+
     fn event(&self, room: RoomNum, id: &EventId) -> Result<Option<EventRow>> {
         let sql =
             select_event!("WHERE substr(id, 1, 8) = substr(?1, 1, 8) AND id = ?1 AND key BETWEEN ?2 AND ?3");
@@ -140,6 +148,14 @@ impl Store for SqliteStore {
     fn event_by_num(&self, room: RoomNum, num: EventNum) -> Result<Option<EventRow>> {
         let sql = select_event!("WHERE key = ?1");
         self.read("event_by_num", |db| one(db, sql, [key(room, num.0)], row::event))
+    }
+
+    fn event_nums(&self, room: RoomNum) -> Result<Vec<EventNum>> {
+        let sql = "SELECT key FROM event WHERE key BETWEEN ?1 AND ?2 ORDER BY key";
+        let read = |row: &Row<'_>| Ok(EventNum(codec::from_key(get(row, 0)?).1));
+        self.read("event_nums", |db| {
+            all(db, sql, [key(room, 0), key(room, u32::MAX)], read)
+        })
     }
 
     fn find_event(&self, id: &EventId) -> Result<Vec<(RoomNum, EventNum)>> {

@@ -138,6 +138,46 @@ pub(crate) fn an_event_is_read_by_id_and_by_number(store: &dyn Store) {
     assert_eq!(store.event_by_num(ROOM, EventNum(8)).unwrap(), None);
 }
 
+pub(crate) fn states_and_events_of_a_room_are_listed_by_number(store: &dyn Store) {
+    let state = |num| StateRow {
+        num: StateNum(num),
+        parent: None,
+        changes: Vec::new(),
+        size: 0,
+        since_checkpoint: 0,
+    };
+    let event = |room, num| Write::Event {
+        room,
+        row: event_row(num, 1),
+    };
+    let other = RoomNum(ROOM.0 + 1);
+    commit(
+        store,
+        [
+            event(ROOM, 3),
+            event(ROOM, 1),
+            event(other, 2),
+            Write::State {
+                room: ROOM,
+                row: state(5),
+            },
+            Write::State {
+                room: ROOM,
+                row: state(0),
+            },
+            Write::State {
+                room: other,
+                row: state(1),
+            },
+        ],
+    );
+    assert_eq!(store.event_nums(ROOM).unwrap(), [1, 3].map(EventNum));
+    assert_eq!(store.state_nums(ROOM).unwrap(), [0, 5].map(StateNum));
+    assert_eq!(store.event_nums(other).unwrap(), [EventNum(2)]);
+    assert_eq!(store.state_nums(other).unwrap(), [StateNum(1)]);
+    assert_eq!(store.state_nums(RoomNum(ROOM.0 + 2)).unwrap(), []);
+}
+
 pub(crate) fn event_ids_of_every_form_survive(store: &dyn Store) {
     let hash = "A".repeat(42);
     let ids = [
