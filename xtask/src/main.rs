@@ -3,6 +3,7 @@
 mod abi;
 mod bench;
 mod context;
+mod damage;
 mod demo;
 mod diff;
 mod fuzz;
@@ -97,6 +98,12 @@ enum Command {
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
+    /// Damages files of a store at random and checks that nothing panics, hangs or grows
+    Damage {
+        /// How many files
+        #[arg(long, default_value_t = 5_000)]
+        files: u32,
+    },
     /// Checks the C ABI: header, exported symbols, C99 and C++17
     Abi,
     /// Checks that every operation exists and is tested in every language
@@ -162,6 +169,7 @@ fn run(context: &Context, command: Command) -> anyhow::Result<()> {
         } => diff::run(context, rooms, from, &versions),
         Command::Fuzz { seconds, target } => fuzz::run(context, seconds, target.as_deref()),
         Command::Torture { kills, seed } => torture::run(context, kills, seed),
+        Command::Damage { files } => damage::run(context, files),
         Command::Abi => abi::run(context),
         Command::Parity => parity::run(context),
         Command::Layers => layers::run(context),

@@ -23,7 +23,7 @@ use std::{
     time::Duration,
 };
 
-/// Damaged files that are tried; `ROOMLET_DAMAGED_FILES` says another number.
+/// Damaged files that are tried; `cargo xtask damage` sets another number.
 const FILES: u64 = 150;
 /// No command on a small room takes that long, unless it goes round in circles.
 const LONGEST: Duration = Duration::from_secs(60);
