@@ -9,7 +9,7 @@ use roomlet_wire::{
     Code, Error, EventId, EventNum, KeyId, Result, RoomId, RoomNum, ServerName, SlotNum, StateNum, StreamPos,
     UserId,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -53,7 +53,7 @@ struct RoomData {
     slots: BTreeMap<SlotNum, (String, String)>,
     states: BTreeMap<StateNum, StateRow>,
     events: BTreeMap<EventNum, EventRow>,
-    event_nums: BTreeMap<EventId, EventNum>,
+    event_nums: HashMap<EventId, EventNum>,
     /// Events that users may see.
     timeline: BTreeSet<TimelinePos>,
     missing_prevs: BTreeSet<(EventId, EventNum)>,

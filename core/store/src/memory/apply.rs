@@ -4,7 +4,8 @@ use super::{Data, RoomData};
 use crate::invite;
 use crate::model::*;
 use roomlet_wire::{Code, Error, EventId, EventNum, Result, RoomId, RoomNum, StateNum, StreamPos};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::Hash;
 
 impl Data {
     /// Applies `commit` whole, or not at all.
@@ -278,20 +279,20 @@ fn collapse(rows: &mut BTreeMap<u64, OutboxItem>) {
 
 /// The pairs of number and id that one commit brings.
 struct Bijection<N, I> {
-    ids: BTreeMap<N, I>,
-    nums: BTreeMap<I, N>,
+    ids: HashMap<N, I>,
+    nums: HashMap<I, N>,
 }
 
 impl<N, I> Default for Bijection<N, I> {
     fn default() -> Self {
         Self {
-            ids: BTreeMap::new(),
-            nums: BTreeMap::new(),
+            ids: HashMap::new(),
+            nums: HashMap::new(),
         }
     }
 }
 
-impl<N: Ord + Copy, I: Ord + Copy> Bijection<N, I> {
+impl<N: Hash + Eq + Copy, I: Hash + Eq + Copy> Bijection<N, I> {
     /// Adds a pair; whether it agrees with those added before and with what is `held` under number and id.
     fn agrees(&mut self, num: N, id: I, id_held: Option<I>, num_held: Option<N>) -> bool {
         *self.ids.entry(num).or_insert(id_held.unwrap_or(id)) == id
