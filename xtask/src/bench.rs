@@ -35,7 +35,10 @@ enum Bound {
 pub(crate) fn run(context: &Context, json: bool) -> Result<()> {
     let mut measures = vec![library_size(context)?];
     eprintln!("building and running the benchmarks: some minutes");
-    let mut bench = cargo(&context.root, ["run", "--release", "--package", "roomlet-bench"]);
+    let mut bench = cargo(
+        &context.root,
+        ["run", "--profile", "measure", "--package", "roomlet-bench"],
+    );
     let printed = output(&mut bench)?;
     for line in printed.lines() {
         if let Some(fields) = line.strip_prefix("bench\t") {
