@@ -15,8 +15,9 @@ use std::{
 /// are written together until they have so many bytes, or there are so many.
 const BATCH_BYTES: usize = 2 << 20;
 const BATCH: usize = 4096;
-/// Events that wait for others which come later in the file; beyond that they are left out.
+/// Events that wait for others which come later in the file, and the bytes of their JSON; beyond that they are left out.
 const WAITING: usize = 10_000;
+const WAITING_BYTES: usize = 16 << 20;
 
 /// What of an archive's events is checked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -103,6 +104,7 @@ struct Import {
     trust: Trust,
     /// Events whose parents are not here yet.
     waiting: Vec<Pdu<Verified>>,
+    waiting_bytes: usize,
     report: Imported,
 }
 
@@ -125,6 +127,7 @@ impl Inner {
             version,
             trust,
             waiting: Vec::new(),
+            waiting_bytes: 0,
             report: Imported {
                 room,
                 accepted: 0,
@@ -202,16 +205,24 @@ impl Import {
                     self.report.first_fault.get_or_insert(fault);
                 }
                 Outcome::Dropped(about) => self.leave_out(about),
-                Outcome::Missing(_) if self.waiting.len() < WAITING => self.waiting.push(pdu),
+                Outcome::Missing(_) if self.may_wait(&pdu) => {
+                    self.waiting_bytes += pdu.json().len();
+                    self.waiting.push(pdu);
+                }
                 Outcome::Missing(missing) => self.leave_out(missing_text(&pdu, &missing)),
             }
         }
+    }
+
+    fn may_wait(&self, pdu: &Pdu<Verified>) -> bool {
+        self.waiting.len() < WAITING && self.waiting_bytes + pdu.json().len() <= WAITING_BYTES
     }
 
     /// Takes what came before its parents, as often as that helps.
     async fn take_waiting(&mut self, handle: &RoomHandle) -> Result<()> {
         loop {
             let waiting = std::mem::take(&mut self.waiting);
+            self.waiting_bytes = 0;
             let count = waiting.len();
             let mut rest = waiting.into_iter().peekable();
             while rest.peek().is_some() {

@@ -227,3 +227,30 @@ async fn the_archive_of_the_bindings_is_whole() {
     let imported = c.hs.import_room(&path, Trust::Signatures).await.unwrap();
     assert_eq!(imported, all_accepted(&imported.room, 13));
 }
+
+#[tokio::test(start_paused = true)]
+async fn events_wait_for_others_up_to_16_mib() {
+    let test = two("10").await;
+    let first = events(&test.a, &test.room).len();
+    let body = "x".repeat(60_000);
+    for _ in 0..300 {
+        say(&test.a.hs, &test.alice, &test.room, &body).await;
+    }
+    let mut lines = events(&test.a, &test.room);
+    let late = lines.remove(first);
+    let mut bytes = 0;
+    let waiting = lines[first..].iter().take_while(|line| {
+        bytes += line.len();
+        bytes <= 16 << 20
+    });
+    let waiting = waiting.count();
+    assert!((1..299).contains(&waiting));
+    lines.push(late);
+    let archive = Archive::new(&lines);
+    let c = test.world.server("c.test").await;
+    let imported = c.hs.import_room(&archive.0, Trust::Signatures).await.unwrap();
+    assert_eq!(imported.accepted as usize, first + waiting + 1);
+    assert_eq!(imported.left_out as usize, 299 - waiting);
+    let fault = imported.first_fault.unwrap();
+    assert!(fault.ends_with("which comes too late in the archive"), "{fault}");
+}
