@@ -39,8 +39,8 @@ struct Known {
 #[test]
 fn a_damaged_file_makes_errors_and_nothing_worse() {
     let folder = Folder::new();
-    // Their event ids are stored in different ways.
-    let wholes = ["1", "10"].map(|version| {
+    // Their ids are stored in different ways.
+    let wholes = ["1", "10", "12"].map(|version| {
         let file = folder.0.join(format!("whole-{version}.db"));
         let known = runtime().block_on(fill(&file, version));
         (file, known)

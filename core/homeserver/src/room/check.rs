@@ -60,8 +60,7 @@ impl OpenRoom {
             return Ok(Some(("slot", "its type and state key have no number".into())));
         }
         let mut missing = None;
-        self.events
-            .auth_of(&pdu, &self.slots, |id| missing = Some(id.clone()))?;
+        self.events.auth_of(&pdu, |id| missing = Some(id.clone()))?;
         if let Some(id) = missing {
             return Ok(Some(("auth-event", format!("its auth event {id} is not held"))));
         }

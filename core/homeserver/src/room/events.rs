@@ -76,12 +76,17 @@ impl Events {
         }
     }
 
-    /// The number of the event `id`, if it is held.
-    pub(super) fn find(&self, id: &EventId, slots: &Slots) -> Result<Option<EventNum>> {
+    /// The number of the event `id`, if it is held. Reads no event: that would need the numbers of those that it cites,
+    /// and theirs in turn, down a chain that others make as long as they like.
+    pub(super) fn find(&self, id: &EventId) -> Result<Option<EventNum>> {
         let known = self.ids.borrow().get(id);
+        let is_it = |num: EventNum| {
+            let held = self.held.borrow_mut().get(num.0);
+            held.is_some_and(|held| held.pdu().id == *id)
+        };
         match known {
             Known::Absent => return Ok(None),
-            Known::Maybe(num) if self.get(num, slots)?.pdu().id == *id => return Ok(Some(num)),
+            Known::Maybe(num) if is_it(num) => return Ok(Some(num)),
             Known::Maybe(_) | Known::Unknown => {}
         }
         let found = self.store.find_event(id)?.into_iter();
@@ -114,8 +119,8 @@ impl Events {
 
     fn read(&self, row: EventRow, slots: &Slots) -> Result<Held> {
         let pdu = Pdu::from_store(row.json.as_bytes(), self.version)?;
-        let auth = self.auth_of(&pdu, slots, |_| {})?;
-        let node = Node::unplaced(row.num, pdu, slots, auth, row.flags.rejected);
+        let auth = self.auth_of(&pdu, |_| {})?;
+        let node = Node::new(row.num, pdu, slots, auth, row.flags.rejected)?;
         Ok(Held {
             node: Arc::new(node),
             flags: row.flags,
@@ -129,12 +134,11 @@ impl Events {
     pub(super) fn auth_of(
         &self,
         pdu: &Pdu<Verified>,
-        slots: &Slots,
         mut missing: impl FnMut(&EventId),
     ) -> Result<Vec<EventNum>> {
         let mut auth = Vec::with_capacity(pdu.auth_events.len() + 1);
         for id in &pdu.auth_events {
-            match self.find(id, slots)? {
+            match self.find(id)? {
                 Some(num) => auth.push(num),
                 None => missing(id),
             }
@@ -143,7 +147,7 @@ impl Events {
         if self.version.room_id_is_create_hash
             && pdu.kind != "m.room.create"
             && let Ok(create) = EventId::parse(&format!("${}", &pdu.room_id[1..]))
-            && let Some(create) = self.find(&create, slots)?
+            && let Some(create) = self.find(&create)?
             && !auth.contains(&create)
         {
             auth.push(create);

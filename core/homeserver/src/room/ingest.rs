@@ -120,7 +120,7 @@ impl OpenRoom {
 
     /// An event as the rules see it, for a question about it only.
     pub(super) fn unplaced(&self, pdu: &Pdu<Verified>) -> Result<Node> {
-        let auth = self.events.auth_of(pdu, &self.slots, |_| {})?;
+        let auth = self.events.auth_of(pdu, |_| {})?;
         Ok(Node::unplaced(
             EventNum(u32::MAX),
             pdu.clone(),
@@ -239,7 +239,7 @@ impl OpenRoom {
             prev.extend(held);
         }
         let missing_auth = |id: &EventId| missing.auth.push(id.clone());
-        let auth = self.events.auth_of(pdu, &self.slots, missing_auth)?;
+        let auth = self.events.auth_of(pdu, missing_auth)?;
         Ok(Cited { prev, auth, missing })
     }
 

@@ -168,7 +168,7 @@ impl OpenRoom {
 
     /// The number of the event `id`, if it is held.
     pub(super) fn num_of(&self, id: &EventId) -> Result<Option<EventNum>> {
-        self.events.find(id, &self.slots)
+        self.events.find(id)
     }
 
     /// The event `num`, which is held.

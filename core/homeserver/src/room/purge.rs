@@ -136,7 +136,7 @@ impl OpenRoom {
                 continue;
             };
             let pdu = Pdu::from_store(row.json.as_bytes(), self.version())?;
-            for auth in self.events.auth_of(&pdu, &self.slots, |_| {})? {
+            for auth in self.events.auth_of(&pdu, |_| {})? {
                 if events.insert(auth) {
                     ahead.push(auth);
                 }

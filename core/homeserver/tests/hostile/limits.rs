@@ -1,11 +1,11 @@
 //! What strangers make a server keep is bounded.
 
-use crate::common::{bodies, code, history, public_room, strangers, with_peer};
-use roomlet_homeserver::Code;
+use crate::common::{bodies, code, history, public_room, state, strangers, with_peer};
+use roomlet_homeserver::{AllowAll, Code, Limits};
 use roomlet_store::Store;
 use roomlet_wire::Value;
-use roomlet_world::object;
-use std::time::Duration;
+use roomlet_world::{World, object};
+use std::{sync::Arc, time::Duration};
 
 #[tokio::test(start_paused = true)]
 async fn replies_to_transactions_are_forgotten_after_a_day() {
@@ -113,4 +113,26 @@ async fn what_has_a_command_of_its_own_is_not_sent_as_a_plain_event() {
         a.hs.set_state(&alice, &room, "m.room.power_levels", "x", "{}", None)
             .await;
     assert_eq!(code(sent), Code::BadParam);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_chain_of_power_levels_does_not_have_to_fit_into_the_cache_nor_onto_the_stack() {
+    let world = World::new();
+    let limits = Limits {
+        cache_bytes: 10_000,
+        ..Limits::default()
+    };
+    let a = world.server_with("a.test", limits, Arc::new(AllowAll)).await;
+    let alice = a.account("alice").await;
+    let room = public_room(&a, &alice, "10").await;
+    let levels = |number: i32| format!(r#"{{"state_default":{},"users":{{"{alice}":100}}}}"#, number % 40);
+    for number in 0..1_000 {
+        let kind = "m.room.power_levels";
+        a.hs.set_state(&alice, &room, kind, "", &levels(number), None)
+            .await
+            .unwrap();
+    }
+    let content = state(&a.hs, &alice, &room, "m.room.power_levels").await;
+    assert_eq!(content, Some(levels(999)));
+    assert_eq!(history(&a.hs, &alice, &room).await.len(), 1_006);
 }
