@@ -5,7 +5,7 @@
 #[allow(dead_code, reason = "shared with other tests")]
 mod common;
 
-use common::{say, state};
+use common::{Folder, say, state};
 use roomlet_homeserver::{
     AllowAll, Config, CreateRoom, Direction, EventId, Homeserver, Preset, RoomId, ServerName, StoreKind,
     StreamPos, UserId,
@@ -14,7 +14,7 @@ use roomlet_world::{Peer, PeerRoom, World};
 use rusqlite::{Connection, types::Value};
 use std::{
     fs,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{
         Arc, Mutex,
         mpsc::{RecvTimeoutError, channel},
@@ -41,7 +41,7 @@ fn a_damaged_file_makes_errors_and_nothing_worse() {
     let folder = Folder::new();
     // Their ids are stored in different ways.
     let wholes = ["1", "10", "12"].map(|version| {
-        let file = folder.0.join(format!("whole-{version}.db"));
+        let file = folder.file(&format!("whole-{version}.db"));
         let known = runtime().block_on(fill(&file, version));
         (file, known)
     });
@@ -55,7 +55,7 @@ fn a_damaged_file_makes_errors_and_nothing_worse() {
     let files = std::env::var("ROOMLET_DAMAGED_FILES").map_or(FILES, |files| files.parse().unwrap());
     for seed in 0..files {
         let (whole, known) = &wholes[seed as usize % wholes.len()];
-        let file = folder.0.join("damaged.db");
+        let file = folder.file("damaged.db");
         fs::copy(whole, &file).unwrap();
         let damage = damage(&file, seed);
         let (done, wait) = channel();
@@ -313,22 +313,5 @@ impl Random {
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         (self.0 >> 11) as usize % limit
-    }
-}
-
-/// A folder that goes away with this value.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Self {
-        let path = std::env::temp_dir().join(format!("roomlet-damage-{}", std::process::id()));
-        fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
     }
 }

@@ -83,35 +83,24 @@ impl OpenRoom {
                 continue;
             };
             found.states += 1;
+            let mut fault = |kind, what: String| {
+                let about = format!("room {}: state {} {what}", self.id(), num.0);
+                found.faults.push(StoreFault::new(kind, about));
+            };
             // A parent is older, so that no circle can come about.
             if row.parent.is_some_and(|parent| !states.contains(&parent)) {
-                let about = format!(
-                    "room {}: state {} rests on one that is not there",
-                    self.id(),
-                    num.0
-                );
-                found.faults.push(StoreFault::new("state-parent", about));
+                fault("state-parent", "rests on one that is not there".into());
             }
             states.insert(num);
-            let lost = row.changes.iter().filter_map(|(_, event)| *event);
-            if let Some(event) = lost.into_iter().find(|event| !held.contains(event)) {
-                let about = format!(
-                    "room {}: state {} names event number {}, which is not held",
-                    self.id(),
-                    num.0,
-                    event.0
-                );
-                found.faults.push(StoreFault::new("state-event", about));
+            let mut events = row.changes.iter().filter_map(|(_, event)| *event);
+            if let Some(event) = events.find(|event| !held.contains(event)) {
+                let what = format!("names event number {}, which is not held", event.0);
+                fault("state-event", what);
             }
-            let nameless = row.changes.iter().map(|(slot, _)| *slot);
-            if let Some(slot) = nameless.into_iter().find(|slot| self.slots.name(*slot).is_err()) {
-                let about = format!(
-                    "room {}: state {} has an event at slot {}, which is not there",
-                    self.id(),
-                    num.0,
-                    slot.0
-                );
-                found.faults.push(StoreFault::new("slot", about));
+            let mut slots = row.changes.iter().map(|(slot, _)| *slot);
+            if let Some(slot) = slots.find(|slot| self.slots.name(*slot).is_err()) {
+                let what = format!("has an event at slot {}, which is not there", slot.0);
+                fault("slot", what);
             }
         }
         Ok(states)

@@ -48,13 +48,14 @@ impl OpenRoom {
         let mut all = self.store.event_nums(room)?;
         all.retain(|num| !whole.contains(num));
         for num in all {
-            match self.store.event_by_num(room, num)? {
-                Some(_) if !needed.contains(&num) => events.push(num),
-                Some(row) if !row.flags.outlier => {
-                    let row = as_outlier(row);
-                    self.writes.push(Write::Event { room, row });
-                }
-                _ => {}
+            if !needed.contains(&num) {
+                events.push(num);
+                continue;
+            }
+            let row = self.store.event_by_num(room, num)?;
+            if let Some(row) = row.filter(|row| !row.flags.outlier) {
+                let row = as_outlier(row);
+                self.writes.push(Write::Event { room, row });
             }
         }
         let count = events.len() as u64;

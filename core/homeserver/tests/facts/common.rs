@@ -4,7 +4,14 @@ use roomlet_homeserver::{
     Code, CreateRoom, Direction, Homeserver, Preset, Result, RoomEvent, RoomId, UserId,
 };
 use roomlet_world::{Peer, PeerRoom, Server, World};
-use std::sync::Arc;
+use std::{
+    fs,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
 
 /// Two servers, a user on each, both in a public room that Alice made.
 pub(crate) struct Two {
@@ -144,4 +151,27 @@ pub(crate) async fn rooms(hs: &Homeserver, user: &UserId) -> Vec<(RoomId, String
 /// The code that something failed with.
 pub(crate) fn code<T: std::fmt::Debug>(result: Result<T>) -> Code {
     result.unwrap_err().code()
+}
+
+/// A folder that goes away with this value.
+pub(crate) struct Folder(pub(crate) PathBuf);
+
+impl Folder {
+    pub(crate) fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("roomlet-homeserver-{}-{number}", std::process::id()));
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
 }

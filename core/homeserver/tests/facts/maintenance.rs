@@ -1,6 +1,6 @@
 //! Purging, forgetting, checking and copying what is stored.
 
-use crate::common::{bodies, code, history, rooms, say, state, two};
+use crate::common::{Folder, bodies, code, history, rooms, say, state, two};
 use roomlet_homeserver::{
     AllowAll, Code, Config, CreateRoom, EventId, Homeserver, Limits, RoomId, StoreFault, StoreKind,
     StoreReport, UserId,
@@ -11,34 +11,8 @@ use roomlet_world::{Server, World};
 use std::{
     fs,
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
+    sync::Arc,
 };
-
-/// A folder that goes away with this value.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("roomlet-maintenance-{}-{number}", std::process::id()));
-        fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    fn file(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
 
 /// The current state as a user sees it.
 async fn present(server: &Server, user: &UserId, room: &RoomId) -> Vec<(String, EventId)> {

@@ -18,7 +18,7 @@ use roomlet_wire::{EventNum, Result, SlotNum};
 pub(super) struct Growth {
     slot: SlotNum,
     /// The new event there, and what it replaces.
-    event: Arc<Node>,
+    event: EventNum,
     old: Option<Replaced>,
 }
 
@@ -69,7 +69,7 @@ impl Fork {
         let Some(old) = old else {
             return Ok(Some(Growth {
                 slot,
-                event,
+                event: new,
                 old: None,
             }));
         };
@@ -106,7 +106,7 @@ impl Fork {
         };
         Ok(self.keeps_power(&replaced).then_some(Growth {
             slot,
-            event,
+            event: new,
             old: Some(replaced),
         }))
     }
@@ -190,12 +190,12 @@ impl Fork {
                 _ => {}
             }
         }
-        set_membership(&mut self.difference, event.num, true);
-        set_membership(&mut self.full, event.num, true);
+        set_membership(&mut self.difference, event, true);
+        set_membership(&mut self.full, event, true);
         if self.starts_empty {
-            set_membership(&mut self.above, event.num, true);
+            set_membership(&mut self.above, event, true);
         }
-        let event = events.local(event.num)?;
+        let event = events.local(event)?;
         let check = self.add_check(event, false, events, slots)?;
         changed.again([check], self);
         changed.slots.push(slot);

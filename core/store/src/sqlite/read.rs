@@ -70,6 +70,16 @@ fn count(max: usize) -> i64 {
     i64::try_from(max).unwrap_or(i64::MAX)
 }
 
+impl SqliteStore {
+    /// The numbers in the keys of a room that `sql` finds.
+    fn nums<T>(&self, operation: &str, sql: &str, room: RoomNum, num: fn(u32) -> T) -> Result<Vec<T>> {
+        let read = |row: &Row<'_>| Ok(num(codec::from_key(get(row, 0)?).1));
+        self.read(operation, |db| {
+            all(db, sql, [key(room, 0), key(room, u32::MAX)], read)
+        })
+    }
+}
+
 #[async_trait]
 impl Store for SqliteStore {
     async fn commit(&self, commit: Commit) -> Result<StreamPos> {
@@ -132,10 +142,7 @@ impl Store for SqliteStore {
 
     fn state_nums(&self, room: RoomNum) -> Result<Vec<StateNum>> {
         let sql = "SELECT key FROM state WHERE key BETWEEN ?1 AND ?2 ORDER BY key";
-        let read = |row: &Row<'_>| Ok(StateNum(codec::from_key(get(row, 0)?).1));
-        self.read("state_nums", |db| {
-            all(db, sql, [key(room, 0), key(room, u32::MAX)], read)
-        })
+        self.nums("state_nums", sql, room, StateNum)
     }
 
     fn event(&self, room: RoomNum, id: &EventId) -> Result<Option<EventRow>> {
@@ -152,10 +159,7 @@ impl Store for SqliteStore {
 
     fn event_nums(&self, room: RoomNum) -> Result<Vec<EventNum>> {
         let sql = "SELECT key FROM event WHERE key BETWEEN ?1 AND ?2 ORDER BY key";
-        let read = |row: &Row<'_>| Ok(EventNum(codec::from_key(get(row, 0)?).1));
-        self.read("event_nums", |db| {
-            all(db, sql, [key(room, 0), key(room, u32::MAX)], read)
-        })
+        self.nums("event_nums", sql, room, EventNum)
     }
 
     fn find_event(&self, id: &EventId) -> Result<Vec<(RoomNum, EventNum)>> {
