@@ -6,7 +6,7 @@ use crate::{
 };
 use anyhow::Result;
 
-const TEST: [&str; 5] = ["test", "--package", "roomlet-ffi", "--test", "header"];
+const TEST: [&str; 5] = ["test", "--package", "roomlet-ffi", "--lib", "c::header"];
 
 /// Writes header, symbols and layout; commit them.
 pub(crate) fn write(context: &Context) -> Result<()> {

@@ -11,6 +11,8 @@ mod call;
 pub mod error;
 pub mod exchange;
 mod handle;
+#[cfg(test)]
+mod header;
 pub mod host;
 pub mod op;
 pub mod read;

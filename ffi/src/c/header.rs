@@ -1,8 +1,7 @@
 //! `include/roomlet.h` and `include/roomlet.symbols` say what the library has. With `ROOMLET_BLESS=1` these tests write
 //! the files instead of comparing them.
-#![cfg(feature = "c")]
 
-use roomlet::c::{abi, host::roomlet_host, server::roomlet_config};
+use super::{abi, host::roomlet_host, server::roomlet_config};
 use roomlet_homeserver::Code;
 use std::{fmt::Write, fs, mem::offset_of, path::PathBuf};
 
@@ -140,6 +139,6 @@ fn agrees(name: &str, wanted: &str) {
     let found = fs::read_to_string(&path).unwrap_or_default();
     assert!(
         found == wanted,
-        "include/{name} is not what the sources give: run `ROOMLET_BLESS=1 cargo test -p roomlet-ffi --test header`"
+        "include/{name} is not what the sources give: run `cargo xtask header`"
     );
 }
