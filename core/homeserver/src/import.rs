@@ -50,9 +50,11 @@ pub struct Imported {
 
 /// Events in the order of the file, line by line.
 struct Archive {
-    lines: BufReader<File>,
+    file: BufReader<File>,
     name: String,
-    line: u64,
+    line: Vec<u8>,
+    /// The line's number, from 1.
+    number: u64,
 }
 
 impl Archive {
@@ -61,38 +63,39 @@ impl Archive {
         let file = File::open(path)
             .map_err(|error| Error::new(Code::BadParam, format!("archive {name}: {error}")))?;
         Ok(Self {
-            lines: BufReader::with_capacity(1 << 16, file),
+            file: BufReader::with_capacity(1 << 16, file),
             name,
-            line: 0,
+            line: Vec::new(),
+            number: 0,
         })
     }
 
-    /// The next line that is not empty; `None` at the end.
-    fn next(&mut self) -> Result<Option<Vec<u8>>> {
+    /// Goes to the next line that is not empty; `false` at the end.
+    fn next(&mut self) -> Result<bool> {
         // Somewhat more than an event may have, so that one that is too large is told apart from what is no archive.
         const LONGEST: u64 = 4 * limits::PDU_BYTES as u64;
         loop {
-            let mut line = Vec::new();
-            self.line += 1;
-            let read = self.lines.by_ref().take(LONGEST).read_until(b'\n', &mut line);
+            self.line.clear();
+            self.number += 1;
+            let mut longest = self.file.by_ref().take(LONGEST);
+            let read = longest.read_until(b'\n', &mut self.line);
             match read {
                 Err(error) => return Err(self.fault(&error.to_string())),
-                Ok(0) => return Ok(None),
+                Ok(0) => return Ok(false),
                 Ok(read) if read as u64 == LONGEST => return Err(self.fault("is longer than any event")),
-                Ok(_) if line.trim_ascii().is_empty() => {}
-                Ok(_) => {
-                    // What is canonical without its end is read faster.
-                    line.pop_if(|last| *last == b'\n');
-                    return Ok(Some(line));
-                }
+                Ok(_) if self.line.trim_ascii().is_empty() => {}
+                Ok(_) => break,
             }
         }
+        // What is canonical without its end is read faster.
+        self.line.pop_if(|last| *last == b'\n');
+        Ok(true)
     }
 
     fn fault(&self, what: &str) -> Error {
         Error::new(
             Code::BadParam,
-            format!("archive {}: line {}: {what}", self.name, self.line),
+            format!("archive {}: line {}: {what}", self.name, self.number),
         )
     }
 }
@@ -113,12 +116,12 @@ impl Inner {
     pub(crate) async fn import_room(&self, path: &Path, trust: Trust) -> Result<Imported> {
         self.check_open()?;
         let mut archive = Archive::open(path)?;
-        let first = archive
-            .next()?
-            .ok_or_else(|| archive.fault("there is no event"))?;
-        let version =
-            version_of(&first).map_err(|error| error.context(format!("archive {}: line 1", archive.name)))?;
-        let create = Pdu::parse(&first, version)
+        if !archive.next()? {
+            return Err(archive.fault("there is no event"));
+        }
+        let version = version_of(&archive.line)
+            .map_err(|error| error.context(format!("archive {}: line 1", archive.name)))?;
+        let create = Pdu::parse(&archive.line, version)
             .map_err(|error| error.context(format!("archive {}: line 1", archive.name)))?;
         let room = create.room_id.clone();
         let handle = self.rooms.get_or_create(&room, version)?;
@@ -177,10 +180,9 @@ impl Import {
     /// Reads events up to a batch's number.
     fn read(&mut self, parsed: &mut Vec<Pdu<Parsed>>) -> Result<()> {
         let mut bytes = 0;
-        while parsed.len() < BATCH && bytes < BATCH_BYTES {
-            let Some(line) = self.archive.next()? else { break };
-            bytes += line.len();
-            match Pdu::parse(&line, self.version) {
+        while parsed.len() < BATCH && bytes < BATCH_BYTES && self.archive.next()? {
+            bytes += self.archive.line.len();
+            match Pdu::parse(&self.archive.line, self.version) {
                 Ok(pdu) => parsed.push(pdu),
                 Err(error) => self.leave_out(self.archive.fault(error.about()).about().to_owned()),
             }

@@ -57,7 +57,7 @@ fn form(event: &Members<'_>, version: &'static RoomVersion, keep: impl Fn(&str) 
 
 /// A comma, unless an object was just opened.
 fn separate(out: &mut String) {
-    if !out.ends_with('{') {
+    if out.as_bytes().last() != Some(&b'{') {
         out.push(',');
     }
 }

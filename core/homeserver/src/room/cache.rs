@@ -114,14 +114,20 @@ impl<V: Clone> Cache<V> {
     }
 
     pub(super) fn get(&mut self, num: u32) -> Option<V> {
+        self.with(num, V::clone)
+    }
+
+    /// What `look` sees in the value.
+    pub(super) fn with<T>(&mut self, num: u32, look: impl FnOnce(&V) -> T) -> Option<T> {
         if let Some((value, _)) = self.young.get(&num) {
-            return Some(value.clone());
+            return Some(look(value));
         }
         let (value, bytes) = self.old.remove(&num)?;
         self.old_bytes -= bytes as usize;
         self.young_bytes += bytes as usize;
-        self.young.insert(num, (value.clone(), bytes));
-        Some(value)
+        let seen = look(&value);
+        self.young.insert(num, (value, bytes));
+        Some(seen)
     }
 
     /// Keeps a value of about `bytes`, in place of what was there.

@@ -81,8 +81,8 @@ impl Events {
     pub(super) fn find(&self, id: &EventId) -> Result<Option<EventNum>> {
         let known = self.ids.borrow().get(id);
         let is_it = |num: EventNum| {
-            let held = self.held.borrow_mut().get(num.0);
-            held.is_some_and(|held| held.pdu().id == *id)
+            let is_it = self.held.borrow_mut().with(num.0, |held| held.pdu().id == *id);
+            is_it.unwrap_or(false)
         };
         match known {
             Known::Absent => return Ok(None),

@@ -4,7 +4,7 @@ use super::cache::{Budget, Share};
 use roomlet_wire::{EventId, EventNum};
 use std::{
     collections::HashMap,
-    hash::{BuildHasher, RandomState},
+    hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState},
     sync::Arc,
 };
 
@@ -26,18 +26,38 @@ pub(super) enum Known {
 /// looking at the event.
 pub(super) struct Ids {
     /// `None`: no event has it. The room's task alone adds events, so that stays true until it does.
-    nums: HashMap<u64, Option<EventNum>>,
+    nums: HashMap<u64, Option<EventNum>, BuildHasherDefault<Hashed>>,
     hasher: RandomState,
     /// All events of the room are here.
     complete: bool,
     share: Share,
 }
 
+/// Of a number that is a hash already.
+#[derive(Default)]
+struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+}
+
 impl Ids {
     /// Of a room without events, or of one that the store has.
     pub(super) fn new(is_new: bool, budget: Arc<Budget>) -> Self {
         Self {
-            nums: HashMap::new(),
+            nums: HashMap::default(),
             hasher: RandomState::new(),
             complete: is_new,
             share: Share::new(budget),
@@ -62,7 +82,7 @@ impl Ids {
     /// Gives memory back if the rooms hold more than they may. Only after a commit.
     pub(super) fn trim(&mut self) {
         if self.nums.len() > KEPT && self.share.budget().is_exceeded() {
-            self.nums = HashMap::new();
+            self.nums = HashMap::default();
             self.complete = false;
             self.share.set(0);
         }

@@ -37,8 +37,8 @@ impl<'a> Raw<'a> {
     /// The text of a string.
     #[must_use]
     pub fn as_str(self) -> Option<Cow<'a, str>> {
-        let inner = self.0.strip_prefix('"')?.strip_suffix('"')?;
-        Some(decoded(inner))
+        self.starts_with(b'"')
+            .then(|| decoded(&self.0[1..self.0.len() - 1]))
     }
 
     /// The integer, if this is one within ±(2⁵³ − 1).
@@ -53,9 +53,8 @@ impl<'a> Raw<'a> {
     /// The token of a number.
     #[must_use]
     pub fn as_number(self) -> Option<&'a str> {
-        self.0
-            .starts_with(['-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9'])
-            .then_some(self.0)
+        let first = self.0.as_bytes().first()?;
+        matches!(first, b'-' | b'0'..=b'9').then_some(self.0)
     }
 
     /// The truth value, if this is one.
@@ -71,13 +70,17 @@ impl<'a> Raw<'a> {
     /// The object, if this is one.
     #[must_use]
     pub fn as_object(self) -> Option<Object<'a>> {
-        self.0.starts_with('{').then_some(Object(self.0))
+        self.starts_with(b'{').then_some(Object(self.0))
     }
 
     /// The list, if this is one.
     #[must_use]
     pub fn as_array(self) -> Option<Array<'a>> {
-        self.0.starts_with('[').then_some(Array(self.0))
+        self.starts_with(b'[').then_some(Array(self.0))
+    }
+
+    fn starts_with(self, byte: u8) -> bool {
+        self.0.as_bytes().first() == Some(&byte)
     }
 
     /// The member `key`, if this is an object that has it.

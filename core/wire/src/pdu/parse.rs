@@ -75,16 +75,16 @@ impl Pdu<Verified> {
             if let Ok(text) = core::str::from_utf8(bytes)
                 && let Some(members) = scan(text, version)
             {
-                return read(&members, text.into(), version, Source::Store);
+                return read(&members, text.into(), version, Source::Store, None);
             }
             let text = json::canonical(bytes, numbers(version))?;
             match scan(&text, version) {
-                Some(members) => read(&members, Cow::Borrowed(&text), version, Source::Store),
+                Some(members) => read(&members, Cow::Borrowed(&text), version, Source::Store, None),
                 None => Err(Error::new(Code::BadJson, "the JSON is no object")),
             }
         };
         match read() {
-            Ok((event, _)) => Ok(Pdu(Arc::new(event), ())),
+            Ok((event, _)) => Ok(Pdu(event, ())),
             Err(error) => Err(Error::new(Code::StoreDamaged, format!("a stored event: {error}"))),
         }
     }
@@ -173,13 +173,8 @@ fn finish(
             format!("event: {size} bytes, at most {} (ID-11)", limits::PDU_BYTES),
         ));
     }
-    let (mut event, reading) = read(members, text, version, source)?;
-    if let Some(unsigned) = unsigned
-        && event.kind == "m.room.member"
-    {
-        event.preview = unsigned.preview();
-    }
-    Ok(Pdu(Arc::new(event), reading))
+    let (event, reading) = read(members, text, version, source, unsigned)?;
+    Ok(Pdu(event, reading))
 }
 
 fn read(
@@ -187,7 +182,8 @@ fn read(
     text: Cow<'_, str>,
     version: &'static RoomVersion,
     source: Source,
-) -> Result<(Event, Reading)> {
+    unsigned: Option<Unsigned<'_>>,
+) -> Result<(Arc<Event>, Reading)> {
     let fields = Fields::of(members);
     let mut ids = IdLengths {
         drops_long: version.drops_long_ids,
@@ -260,7 +256,8 @@ fn read(
     let hash_fits = source == Source::Store
         || base64::decode_array::<32>(&claimed)
             .is_some_and(|claimed| claimed == hash::content_digest(members));
-    let event = Event {
+    let unsigned = unsigned.filter(|_| kind == "m.room.member");
+    let event = Arc::new(Event {
         version,
         id,
         room_id,
@@ -273,11 +270,11 @@ fn read(
         redacts: Event::find_redacts(Object::trusted(&text), &kind, version),
         hash_mismatch: false,
         oversized_ids: ids.oversized,
-        preview: None,
+        preview: unsigned.and_then(Unsigned::preview),
         spans: Spans::of(members, &kind),
         kind: Text::from(&*kind),
         json: text.into(),
-    };
+    });
     verify::check_authorising_user(&event)?;
     let reading = Reading {
         signing_form,
