@@ -3,6 +3,7 @@
 use super::table::{Events, Local, LocalSet};
 use crate::{node::Node, state::StateMap};
 use alloc::{collections::BinaryHeap, vec, vec::Vec};
+use core::cmp::Ordering;
 use roomlet_wire::{EventNum, Result, SlotNum};
 
 /// States, split into what all of them say and what not (SR-4: absence conflicts). Nothing here costs more than what
@@ -124,10 +125,33 @@ struct Walk<'a, 'b> {
     /// By local number.
     marks: Vec<u64>,
     seen: LocalSet,
-    ahead: BinaryHeap<(EventNum, Local)>,
+    ahead: BinaryHeap<Ahead>,
     /// How many of `ahead` are not reached from all states.
     open: usize,
 }
+
+/// An event that a walk goes on from; the greatest number is next.
+struct Ahead {
+    num: EventNum,
+    event: Local,
+}
+
+impl Ord for Ahead {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.num.cmp(&other.num)
+    }
+}
+impl PartialOrd for Ahead {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl PartialEq for Ahead {
+    fn eq(&self, other: &Self) -> bool {
+        self.num == other.num
+    }
+}
+impl Eq for Ahead {}
 
 impl<'a, 'b> Walk<'a, 'b> {
     fn new(split: &'b Split<'a>) -> Self {
@@ -161,10 +185,10 @@ impl<'a, 'b> Walk<'a, 'b> {
         }
         let mut partly = Vec::new();
         while self.open > 0
-            && let Some((num, event)) = self.ahead.pop()
+            && let Some(Ahead { num, event }) = self.ahead.pop()
         {
             marks.copy_from_slice(&self.marks[event.index() * self.words..][..self.words]);
-            if marks != self.all {
+            if !self.are_all(&marks) {
                 self.open -= 1;
                 partly.push(num);
             }
@@ -178,26 +202,32 @@ impl<'a, 'b> Walk<'a, 'b> {
 
     fn reach(&mut self, event: Local, marks: &[u64], events: &Events<'_>) {
         let place = event.index() * self.words;
+        let place = place..place + self.words;
         let is_new = self.seen.insert(event);
         if is_new {
-            self.ahead.push((events.node(event).num, event));
-            if self.marks.len() < place + self.words {
-                self.marks.resize(place + self.words, 0);
+            let num = events.node(event).num;
+            self.ahead.push(Ahead { num, event });
+            if self.marks.len() < place.end {
+                self.marks.resize(place.end, 0);
             }
         }
-        let held = &mut self.marks[place..place + self.words];
-        let was_open = !is_new && *held != *self.all;
-        if is_new && self.split.is_in_all(events.node(event)) {
-            held.copy_from_slice(&self.all);
-        }
-        for (word, more) in held.iter_mut().zip(marks) {
+        let was_open = !is_new && !self.are_all(&self.marks[place.clone()]);
+        let is_in_all = is_new && self.split.is_in_all(events.node(event));
+        let more = if is_in_all { &self.all } else { marks };
+        for (word, more) in self.marks[place.clone()].iter_mut().zip(more) {
             *word |= more;
         }
-        match (was_open, *held != *self.all) {
+        match (was_open, !self.are_all(&self.marks[place])) {
             (false, true) => self.open += 1,
             (true, false) => self.open -= 1,
             _ => {}
         }
+    }
+
+    /// Whether an event with these marks is reached from all states.
+    fn are_all(&self, marks: &[u64]) -> bool {
+        // Word by word: there is hardly ever more than one, which is not worth a call.
+        marks.iter().zip(&self.all).all(|(held, all)| held == all)
     }
 }
 

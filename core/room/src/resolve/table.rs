@@ -147,10 +147,10 @@ impl<'a> Events<'a> {
     /// Looks up the events that an event cites.
     pub(super) fn load_auth(&mut self, event: Local) -> Result<()> {
         if self.held[event.index()].auth.is_none() {
-            let node = self.held[event.index()].node.clone();
             let start = self.auth.len() as u32;
-            for num in &node.auth {
-                let cited = self.local(*num)?;
+            for index in 0..self.node(event).auth.len() {
+                let num = self.node(event).auth[index];
+                let cited = self.local(num)?;
                 self.auth.push(cited);
             }
             self.held[event.index()].auth = Some((start, self.auth.len() as u32));
