@@ -2,9 +2,20 @@
 
 use super::open::OpenRoom;
 use roomlet_room::state::StateMap;
-use roomlet_store::{EventFlags, EventRow, OutboxItem, StateRow, TimelinePos, Write};
-use roomlet_wire::{Code, Error, EventId, EventNum, Pdu, Result, StateNum};
+use roomlet_store::{EventFlags, EventRow, OutboxItem, StateRow, Store, TimelinePos, Write};
+use roomlet_wire::{Code, Error, EventId, EventNum, Pdu, Result, RoomNum, StateNum};
 use std::collections::BTreeSet;
+
+/// The name under which the store has the number after that of every room that was forgotten.
+const AFTER_FORGOTTEN: &str = "next_room";
+
+/// The number of the next new room: none that a room had, also one that was forgotten, as what users' commands came to
+/// is remembered by it.
+pub(super) fn next_room(store: &dyn Store) -> Result<RoomNum> {
+    let after = store.meta(AFTER_FORGOTTEN)?;
+    let after = after.and_then(|num| num.parse().ok()).unwrap_or(0);
+    Ok(RoomNum(store.next_room()?.0.max(after)))
+}
 
 /// An event that stays as it is.
 struct Kept {
@@ -159,6 +170,10 @@ impl OpenRoom {
             let about = format!("room {} cannot be forgotten: {} is in it", self.id(), member.user);
             return Err(Error::new(Code::Denied, about));
         }
+        self.writes.push(Write::Meta {
+            name: AFTER_FORGOTTEN.into(),
+            value: next_room(&*self.store)?.0.to_string(),
+        });
         let (room, id) = (self.num(), self.id().clone());
         self.writes.push(Write::Forget { room, id });
         self.is_forgotten = true;

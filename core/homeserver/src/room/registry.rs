@@ -2,6 +2,7 @@
 
 use super::{
     open::{Home, OpenRoom},
+    purge::next_room,
     task::{self, Closure, Job, Rest, Work},
 };
 use crate::inner::AfterCommit;
@@ -136,7 +137,7 @@ impl Rooms {
         }
         let num = match open.next_num {
             Some(num) => num,
-            None => self.home.store.next_room()?.0,
+            None => next_room(&*self.home.store)?.0,
         };
         open.next_num = Some(num + 1);
         let num = roomlet_wire::RoomNum(num);

@@ -1,6 +1,6 @@
 //! Purging, forgetting, checking and copying what is stored.
 
-use crate::common::{Folder, bodies, code, history, rooms, say, state, two};
+use crate::common::{Folder, bodies, code, history, public_room, rooms, say, state, two};
 use roomlet_homeserver::{
     AllowAll, Code, Config, CreateRoom, EventId, Homeserver, Limits, RoomId, StoreFault, StoreKind,
     StoreReport, UserId,
@@ -155,6 +155,33 @@ async fn a_room_is_forgotten_when_nobody_is_in_it() {
     test.world.quiet().await;
     assert_eq!(bodies(&test.b.hs, &test.bob, &room).await, ["hello", "back"]);
     assert_eq!(bodies(&test.a.hs, &alice, &room).await, ["hello", "back"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_forgotten_room_leaves_its_number_and_its_transactions_to_no_other() {
+    let world = World::new();
+    let mut server = world.server("a.test").await;
+    let alice = server.account("alice").await;
+    let first = public_room(&server, &alice, "10").await;
+    let send = async |server: &Server, room: &RoomId| {
+        let sent = server.hs.send(&alice, room, "test.message", "{}", Some("1"));
+        sent.await.unwrap()
+    };
+    let old = send(&server, &first).await;
+    assert_eq!(send(&server, &first).await, old);
+    let number = server.record(&first).num;
+    server.hs.leave(&alice, &first, None).await.unwrap();
+    server.hs.forget_room(&first).await.unwrap();
+    server.restart().await;
+
+    let second = public_room(&server, &alice, "10").await;
+    let new = send(&server, &second).await;
+    assert_ne!(new, old);
+    assert_eq!(
+        server.hs.event(&alice, &second, &new).await.unwrap().event_id,
+        new
+    );
+    assert!(server.record(&second).num > number);
 }
 
 /// What is wrong after something was written past the server.
