@@ -76,6 +76,9 @@ impl Inner {
                 check_kind(&outgoing.kind, room.version())?;
                 check_form(&outgoing)?;
                 check_own_acl(&outgoing, room.me())?;
+                if let Some(target) = &outgoing.redacts {
+                    room.check_redaction(&user, target)?;
+                }
                 let event = room.send(&user, outgoing, &key, now)?.id.clone();
                 if let Some(txn_id) = &txn_id {
                     room.remember_result(&user, txn_id, &event);
@@ -122,12 +125,6 @@ impl Inner {
         reason: Option<&str>,
         txn_id: Option<&str>,
     ) -> Result<EventId> {
-        self.check_account(user)?;
-        let (sender, target) = (user.clone(), event.clone());
-        self.rooms
-            .get(room)?
-            .run(move |room| room.check_redaction(&sender, &target))
-            .await?;
         let mut content = Map::new();
         if let Some(reason) = reason {
             content.insert("reason".into(), Value::from(reason));
@@ -199,7 +196,6 @@ impl OpenRoom {
 
     /// Refuses redactions that would not take effect, or would break the room (EV-13).
     fn check_redaction(&mut self, sender: &UserId, target: &EventId) -> Result<()> {
-        self.check_joined(sender)?;
         let unknown = || {
             Error::new(
                 Code::UnknownEvent,

@@ -55,6 +55,21 @@ async fn a_redaction_takes_the_content_on_every_server() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_redaction_that_is_asked_for_again_is_the_same_one() {
+    let test = two("10").await;
+    let said = EventId::parse(&say(&test.b.hs, &test.bob, &test.room, "oops").await).unwrap();
+    let redact = async || {
+        let redacted = test.b.hs.redact(&test.bob, &test.room, &said, None, Some("1"));
+        redacted.await
+    };
+    let by = redact().await.unwrap();
+    assert_eq!(redact().await, Ok(by.clone()));
+    // Also by who could not redact any more.
+    test.b.hs.leave(&test.bob, &test.room, None).await.unwrap();
+    assert_eq!(redact().await, Ok(by));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_redaction_waits_for_its_target() {
     for version in ["10", "11"] {
         let test = with_peer(version).await;
