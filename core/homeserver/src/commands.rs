@@ -162,8 +162,10 @@ impl Inner {
                 };
                 if !allowed.contains(&is.as_str()) {
                     let about = format!(
-                        "{action:?} of {target} in room {}: their membership is {is}",
-                        room.id()
+                        "{} of {target} in room {}: their membership is {is}, not {}",
+                        action.name(),
+                        room.id(),
+                        allowed.join(" or ")
                     );
                     return Err(Error::new(Code::BadParam, about));
                 }
@@ -180,6 +182,16 @@ pub(crate) enum Moderation {
     Kick,
     Ban,
     Unban,
+}
+
+impl Moderation {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Kick => "kick",
+            Self::Ban => "ban",
+            Self::Unban => "unban",
+        }
+    }
 }
 
 impl OpenRoom {

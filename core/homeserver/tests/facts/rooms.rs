@@ -136,7 +136,7 @@ async fn a_private_room_admits_only_the_invited() {
     assert_eq!(error.code(), Code::Denied);
     assert_eq!(
         error.about(),
-        "m.room.member of @carol:a.test is not allowed: AUTH-8d: the user is not invited, join rule Invite"
+        "m.room.member of @carol:a.test is not allowed: AUTH-8d: the user is not invited, the join rule is invite"
     );
     a.hs.invite(&alice, &room, &carol, None).await.unwrap();
     a.hs.join(&carol, &room, &[]).await.unwrap();

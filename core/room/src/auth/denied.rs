@@ -227,7 +227,9 @@ impl fmt::Display for Denied {
             Self::MemberWithoutMembership => f.write_str("membership is missing"),
             Self::JoinForAnother => f.write_str("users join only for themselves"),
             Self::Banned => f.write_str("the user is banned"),
-            Self::NotInvited { rule } => write!(f, "the user is not invited, join rule {rule:?}"),
+            Self::NotInvited { rule } => {
+                write!(f, "the user is not invited, the join rule is {}", rule.as_str())
+            }
             Self::NotAuthorised { by: Some(user) } => {
                 write!(f, "{user}, who authorised the join, is not in the room")
             }

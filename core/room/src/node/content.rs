@@ -215,6 +215,19 @@ impl Member {
 }
 
 impl JoinRule {
+    /// The value as it stands in events.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::Invite => "invite",
+            Self::Knock => "knock",
+            Self::Restricted => "restricted",
+            Self::KnockRestricted => "knock_restricted",
+            Self::Other => "unknown",
+        }
+    }
+
     fn parse(content: Object<'_>) -> Self {
         let Some(rule) = content.get("join_rule") else {
             return Self::Invite;

@@ -99,9 +99,9 @@ rows! { command:
     a_join_through_a_server_that_is_not_there: async |s: &Scene| s.a.hs.join(&s.alice, &elsewhere(), &[ServerName::parse("gone.test").unwrap()]).await => Unreachable, "join of room !elsewhere:a.test through gone.test";
     a_leave_of_who_is_not_in_the_room: async |s: &Scene| s.a.hs.leave(&s.nancy, &s.room.id, None).await => NotJoined, "user @nancy:a.test is not in room";
     a_leave_of_a_room_that_is_not_here: async |s: &Scene| s.a.hs.leave(&s.nancy, &elsewhere(), None).await => NotJoined, "is neither in room !elsewhere:a.test nor invited to it";
-    a_kick_of_who_is_not_in_the_room: async |s: &Scene| s.a.hs.kick(&s.alice, &s.room.id, &s.nancy, None).await => BadParam, "their membership is leave";
+    a_kick_of_who_is_not_in_the_room: async |s: &Scene| s.a.hs.kick(&s.alice, &s.room.id, &s.nancy, None).await => BadParam, "their membership is leave, not join or invite or knock";
     a_ban_by_who_is_not_in_the_room: async |s: &Scene| s.a.hs.ban(&s.nancy, &s.room.id, &s.alice, None).await => NotJoined, "user @nancy:a.test is not in room";
-    an_unban_of_who_is_not_banned: async |s: &Scene| s.a.hs.unban(&s.alice, &s.room.id, &s.mallory, None).await => BadParam, "Unban of @mallory:peer.test";
+    an_unban_of_who_is_not_banned: async |s: &Scene| s.a.hs.unban(&s.alice, &s.room.id, &s.mallory, None).await => BadParam, "unban of @mallory:peer.test";
     a_ban_of_oneself: async |s: &Scene| s.a.hs.ban(&s.alice, &s.room.id, &s.alice, None).await => Denied, "AUTH-14: cannot ban a user of power level 100 with 100";
 
     a_redaction_of_nothing: async |s: &Scene| s.a.hs.redact(&s.alice, &s.room.id, &nothing(), None, None).await => UnknownEvent, "event $nothing:a.test is not in room";
