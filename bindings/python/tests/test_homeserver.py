@@ -310,6 +310,18 @@ async def test_closed_server_refuses_and_closes_again() -> None:
     assert server.server_name == "one.test"
 
 
+async def test_whoever_closes_waits_until_all_is_closed(tmp_path: Path) -> None:
+    path = tmp_path / "hs.db"
+    for _ in range(20):
+        server = await Homeserver.open("one.test", path=path, transport=Wire())
+        first = asyncio.create_task(server.close())
+        await asyncio.sleep(0)
+        await server.close()
+        # The file is free.
+        await (await Homeserver.open("one.test", path=path, transport=Wire())).close()
+        await first
+
+
 async def test_file_of_another_server_or_in_use_is_refused(tmp_path: Path) -> None:
     wire = Wire()
     async with wire.open("one.test", path=tmp_path / "hs.db"):

@@ -4,6 +4,7 @@ use super::{
     error::{HostError, TransportError},
     records::{Request, Response},
 };
+use crate::runtime::CallbackScope;
 use async_trait::async_trait;
 use roomlet_homeserver as core;
 use roomlet_homeserver::{Code, Error, EventId, RoomId, ServerName, UserId};
@@ -64,13 +65,14 @@ pub trait HostPolicy: Send + Sync {
 pub enum LogLevel {
     /// Something that should work does not.
     Error,
-    /// Something unexpected that was dealt with.
+    /// Something unexpected that was dealt with. Not used yet.
     Warn,
-    /// What the server does.
+    /// Something to know: the server is open, or closed.
     Info,
 }
 
-/// Takes log lines. Called from roomlet's threads; returns soon.
+/// Takes log lines: opening, closing, panics, callbacks that fail. Called from roomlet's threads and from those that open and
+/// close; returns soon.
 #[uniffi::export(foreign)]
 pub trait Logger: Send + Sync {
     /// Takes one line.
@@ -88,6 +90,7 @@ impl Log {
     /// Writes one line. An error of the logger is dropped: there is no one left to tell.
     pub(super) fn line(&self, level: LogLevel, message: impl FnOnce() -> String) {
         if let Some(logger) = &self.0 {
+            let _scope = CallbackScope::enter();
             let _ = logger.log(level, message());
         }
     }

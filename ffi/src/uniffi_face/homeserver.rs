@@ -83,7 +83,8 @@ impl Homeserver {
     }
 
     /// Stops all work, closes the store and lets go of the host's callbacks. Calls under way and later ones, on any
-    /// handle, throw 700 `Closed`; closing again has no effect.
+    /// handle, throw 700 `Closed`; what was to be durable by then may be, so a command that ends so may have taken
+    /// effect. Closing again has no effect, and returns when the first has ended.
     ///
     /// # Errors
     /// 503 `Busy`: the system gives no thread to close on.

@@ -15,7 +15,7 @@ use std::{
     future::Future,
     pin::Pin,
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     thread,
@@ -31,7 +31,10 @@ pub(super) struct Shared {
     name: String,
     live: Mutex<Option<Live>>,
     poisoned: AtomicBool,
-    log: Log,
+    /// What closing came to, once it has ended.
+    closed: OnceLock<core::Result<()>>,
+    /// Empty once closing has ended: what the host's logger holds may hold this.
+    log: Mutex<Log>,
 }
 
 struct Live {
@@ -43,8 +46,8 @@ struct Live {
 struct OwnedRuntime(Option<Runtime>);
 
 impl OwnedRuntime {
-    fn get(&self) -> Result<&Runtime, RoomletError> {
-        self.0.as_ref().ok_or_else(closed)
+    fn handle(&self) -> Option<Handle> {
+        self.0.as_ref().map(Runtime::handle)
     }
 }
 
@@ -82,15 +85,18 @@ impl Shared {
     where
         Fut: Future<Output = core::Result<core::Homeserver>> + Send + 'static,
     {
-        let runtime = OwnedRuntime(Some(Runtime::start()?));
-        let task = spawn(&runtime.get()?.handle(), Box::pin(opening));
-        let server = task.result.await.map_err(|_| closed())??;
+        let runtime = Runtime::start()?;
+        let task = spawn(&runtime.handle(), Box::pin(opening));
+        let runtime = OwnedRuntime(Some(runtime));
+        let server = task.result.await.map_err(|_| closed(&name))??;
+        log.line(LogLevel::Info, || format!("server {name}: open"));
         let live = Mutex::new(Some(Live { server, runtime }));
         Ok(Self {
             name,
             live,
             poisoned: AtomicBool::new(false),
-            log,
+            closed: OnceLock::new(),
+            log: Mutex::new(log),
         })
     }
 
@@ -104,12 +110,15 @@ impl Shared {
         if self.poisoned.load(Ordering::Acquire) {
             return Err(RoomletError::new(
                 Code::Poisoned,
-                "an earlier panic made this server unusable",
+                format!("server {}: unusable since a panic", self.name),
             ));
         }
-        let guard = self.lock();
-        let live = guard.as_ref().ok_or_else(closed)?;
-        Ok((live.server.clone(), live.runtime.get()?.handle()))
+        let live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+        let parts = live.as_ref().and_then(|live| {
+            let handle = live.runtime.handle()?;
+            Some((live.server.clone(), handle))
+        });
+        parts.ok_or_else(|| closed(&self.name))
     }
 
     /// Runs `work` on the server's runtime to its end, whether or not the caller goes on waiting. Only `operation`
@@ -166,28 +175,29 @@ impl Shared {
         match ended {
             Ok(Err(error)) if error.code() == Code::Panic => {
                 self.poisoned.store(true, Ordering::Release);
-                self.log.line(LogLevel::Error, || {
-                    format!("this server is unusable from now on: {error}")
-                });
+                // The host's logger is called under no lock.
+                let log = self.log().clone();
+                log.line(LogLevel::Error, || format!("server {}: {error}", self.name));
                 Err(error.into())
             }
             Ok(result) => Ok(result?),
             Err(_) if cancelled => Err(RoomletError::new(Code::Cancelled, "the operation was cancelled")),
-            Err(_) => Err(closed()),
+            Err(_) => Err(closed(&self.name)),
         }
     }
 
     /// Closes the server, then ends its runtime. On a thread of its own: it may block, and ends also when
     /// the caller no longer waits.
-    pub(super) async fn close(&self) -> Result<(), RoomletError> {
-        let Some(closing) = self.closing() else {
-            return Ok(());
-        };
+    pub(super) async fn close(self: &Arc<Self>) -> Result<(), RoomletError> {
+        if let Some(closed) = self.closed.get() {
+            return Ok(closed.clone()?);
+        }
         let (done, quiet) = oneshot::channel();
+        let shared = Arc::clone(self);
         thread::Builder::new()
             .name("roomlet-close".into())
             .spawn(move || {
-                let _ = done.send(closing());
+                let _ = done.send(shared.shut());
             })
             .map_err(|error| RoomletError::new(Code::Busy, format!("no thread to close on: {error}")))?;
         let closed = quiet
@@ -199,17 +209,19 @@ impl Shared {
     /// As [`close`](Self::close), on the caller's thread.
     pub(super) fn close_blocking(&self) -> Result<(), RoomletError> {
         refuse_inside("close_blocking")?;
-        match self.closing() {
-            Some(closing) => Ok(closing()?),
-            None => Ok(()),
-        }
+        Ok(self.shut()?)
     }
 
-    /// Takes the server out, for nobody else to use; what is returned closes it and blocks meanwhile.
-    fn closing(&self) -> Option<impl FnOnce() -> core::Result<()> + Send + 'static> {
-        let Live { server, mut runtime } = self.lock().take()?;
-        let runtime = runtime.0.take()?;
-        Some(move || {
+    /// Closes the server and blocks meanwhile; whoever calls this at the same time waits for the same end.
+    fn shut(&self) -> core::Result<()> {
+        let shut = || {
+            let live = self.live.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let Some(Live { server, mut runtime }) = live else {
+                return Ok(());
+            };
+            let Some(runtime) = runtime.0.take() else {
+                return Ok(());
+            };
             // The future takes the server along, which holds the host's callbacks: they are free before the host
             // hears that it is closed.
             let closed = runtime.run(async move {
@@ -217,13 +229,15 @@ impl Shared {
                 Ok(())
             });
             runtime.stop();
+            let log = std::mem::replace(&mut *self.log(), Log(None));
+            log.line(LogLevel::Info, || format!("server {}: closed", self.name));
             closed
-        })
+        };
+        self.closed.get_or_init(shut).clone()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Live>> {
-        // Nothing under this lock panics, and what it guards is whole at any time.
-        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    fn log(&self) -> MutexGuard<'_, Log> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -235,6 +249,6 @@ impl Drop for AbortOnDrop {
     }
 }
 
-fn closed() -> RoomletError {
-    RoomletError::new(Code::Closed, "the server was closed")
+fn closed(name: &str) -> RoomletError {
+    RoomletError::new(Code::Closed, format!("server {name}: closed"))
 }

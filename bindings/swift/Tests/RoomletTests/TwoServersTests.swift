@@ -109,8 +109,13 @@ struct TwoServersTests {
             #expect(try await two.rooms(refused) == [])
         }
         #expect(try await two.rooms("@bob:two.example") == [RoomSummary(roomId: room, membership: "invite")])
-        #expect(lines.all == ["error the host's accept_invite failed, which refuses: NoOpinion()"])
         try await wire.closeAll()
+        #expect(
+            lines.all == [
+                "info server two.example: open",
+                "error the host's accept_invite failed, which refuses: NoOpinion()",
+                "info server two.example: closed",
+            ])
     }
 }
 
