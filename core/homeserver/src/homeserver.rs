@@ -114,17 +114,18 @@ impl Homeserver {
             replies_trimmed: i64::MIN.into(),
             tasks: Default::default(),
             closed: false.into(),
+            ended: Default::default(),
         });
         inner.resume()?;
         Ok(Self { inner })
     }
 
-    /// Stops all work and closes the store. Later calls, on any clone, answer `Closed`.
+    /// Stops all work. Later calls, on any clone, answer `Closed`; closing again returns when all has ended, and a close
+    /// whose future was dropped is finished by the next. The store, and with it the lock of its file, goes with the last
+    /// clone.
     pub async fn close(&self) {
-        if self.inner.closed.swap(true, Ordering::AcqRel) {
-            return;
-        }
-        self.inner.end().await;
+        self.inner.closed.store(true, Ordering::Release);
+        self.inner.ended.get_or_init(|| self.inner.end()).await;
     }
 
     /// The server's name.

@@ -13,7 +13,7 @@ use std::{
     },
 };
 use tokio::{
-    sync::{Notify, watch},
+    sync::{Notify, OnceCell, watch},
     task::JoinHandle,
     time::Instant,
 };
@@ -44,6 +44,8 @@ pub(crate) struct Inner {
     /// Tasks that end with the server.
     pub(crate) tasks: Mutex<Vec<JoinHandle<()>>>,
     pub(crate) closed: AtomicBool,
+    /// Set once all work has ended after that.
+    pub(crate) ended: OnceCell<()>,
 }
 
 /// What happens after a commit of a room.
