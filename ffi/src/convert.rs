@@ -266,10 +266,11 @@ pub(crate) fn pairs(pairs: &[(String, String)]) -> String {
 /// Reads states by the ids of their events: a JSON list of lists.
 ///
 /// # Errors
-/// [`Code::BadJson`], [`Code::BadParam`].
+/// [`Code::BadParam`].
 pub(crate) fn states(states: &str) -> Result<Vec<Vec<String>>> {
     let wrong = || Error::new(Code::BadParam, "states: not a list of lists of event ids");
-    let value = json::parse(states.as_bytes()).map_err(|error| error.context("states"))?;
+    let value = json::parse(states.as_bytes())
+        .map_err(|error| Error::new(Code::BadParam, format!("states: {}", error.about())))?;
     let ids = |state: &Value| -> Result<Vec<String>> {
         let ids = state.as_array().ok_or_else(wrong)?.iter();
         ids.map(|id| Ok(id.as_str().ok_or_else(wrong)?.to_owned()))

@@ -3,9 +3,10 @@
 use crate::{
     event::believe,
     graph::{Graph, cited},
+    json::parse_event,
     version::known,
 };
-use roomlet_room::{AuthState, Denied, auth};
+use roomlet_room::{AuthState, Denied, Node, auth};
 use roomlet_wire::{Code, Error, Result};
 
 /// What the authorization rules say of an event.
@@ -47,10 +48,8 @@ pub fn check_auth_events(event: &str, auth_events: &[String], version: &str) -> 
         .map(|id| graph.get(id).cloned())
         .collect::<Result<Vec<_>>>()?;
     let node = graph.node_of(pdu);
-    if node.pdu.oversized_ids {
-        return Ok(Err(Denied::OversizedId).into());
-    }
-    let verdict = auth::check_auth_events(&node, &named)
+    let verdict = check_ids(&node)
+        .and_then(|()| auth::check_auth_events(&node, &named))
         .and_then(|()| auth::check(&node, &AuthState::of(&node, named)));
     Ok(verdict.into())
 }
@@ -66,7 +65,15 @@ pub fn check_auth(event: &str, state: &[String], version: &str) -> Result<Verdic
     let graph = Graph::of_leaves(version, state.iter().map(String::as_str))?;
     let node = graph.node_of(pdu);
     let state = AuthState::of(&node, graph.nodes().iter().cloned());
-    Ok(auth::check(&node, &state).into())
+    Ok(check_ids(&node).and_then(|()| auth::check(&node, &state)).into())
+}
+
+/// An event with ids that are too long may be held, and is refused (ID-12).
+fn check_ids(node: &Node) -> std::result::Result<(), Denied> {
+    match node.pdu.oversized_ids {
+        true => Err(Denied::OversizedId),
+        false => Ok(()),
+    }
 }
 
 /// The types and state keys of the state events that an event has to cite as auth events (AUTH-20). Of `event` only
@@ -76,7 +83,7 @@ pub fn check_auth(event: &str, state: &[String], version: &str) -> Result<Verdic
 /// `BadJson`, `NotCanonical`; `BadEvent` for a field that is missing; `UnknownRoomVersion`.
 pub fn auth_types(event: &str, version: &str) -> Result<Vec<(String, String)>> {
     let version = known(version)?;
-    let event = crate::json::parse(event)?;
+    let event = parse_event(event, version)?;
     let text = |key: &str| {
         let text = event.get(key).and_then(|value| value.as_str());
         text.ok_or_else(|| Error::new(Code::BadEvent, format!("event: `{key}` is no string")))

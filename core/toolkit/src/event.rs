@@ -1,7 +1,7 @@
 //! Single events: form, hashes, id, redaction, signatures.
 
 use crate::{
-    json::{key_pair, parse},
+    json::{key_pair, parse, parse_event, public},
     version::known,
 };
 use roomlet_wire::{
@@ -12,7 +12,7 @@ use roomlet_wire::{
 /// The content hash of an event (EV-5), as `hashes.sha256` has it. What `hashes` says now does not matter.
 ///
 /// # Errors
-/// `BadJson`, `NotCanonical`.
+/// `BadJson`; `NotCanonical`, also for numbers that versions 1 to 5 allow.
 pub fn content_hash(event: &str) -> Result<String> {
     Ok(hash::content_hash(&parse(event)?))
 }
@@ -31,7 +31,10 @@ pub fn event_id(event: &str, version: &str) -> Result<String> {
 /// `UnknownRoomVersion`, `BadJson`, `NotCanonical`.
 pub fn redact(event: &str, version: &str) -> Result<String> {
     let version = known(version)?;
-    Ok(json::map_to_canonical(&redact::redact(&parse(event)?, version)))
+    Ok(json::map_to_canonical(&redact::redact(
+        &parse_event(event, version)?,
+        version,
+    )))
 }
 
 /// The servers whose signatures an event needs (EV-14, EV-15).
@@ -56,10 +59,10 @@ pub fn check_event(event: &str, version: &str) -> Result<()> {
 /// has stay; they are right no longer if the hash was another one.
 ///
 /// # Errors
-/// `UnknownRoomVersion`, `BadJson`, `NotCanonical`, `BadId`, `BadParam` for the seed.
+/// `UnknownRoomVersion`, `BadJson`, `NotCanonical`, `BadId`, `BadParam` for the seed and for a key id that is not of ed25519.
 pub fn sign_event(event: &str, version: &str, server: &str, key_id: &str, seed: &str) -> Result<String> {
     let (version, server) = (known(version)?, ServerName::parse(server)?);
-    let (mut event, key) = (parse(event)?, key_pair(key_id, seed)?);
+    let (mut event, key) = (parse_event(event, version)?, key_pair(key_id, seed)?);
     let sha256 = hash::content_hash(&event);
     let hashes = [("sha256".to_owned(), Value::from(sha256))];
     event.insert("hashes".into(), Value::Object(hashes.into()));
@@ -72,10 +75,11 @@ pub fn sign_event(event: &str, version: &str, server: &str, key_id: &str, seed: 
 /// key id, of public keys in base64; that they were valid at the event's time is the caller's to know (EV-17).
 ///
 /// # Errors
-/// `MissingSignature`, `BadSignature`, `UnknownKey`; those of [`check_event`]; `BadParam` for `keys`.
+/// `MissingSignature`, `BadSignature`, `UnknownKey`; those of [`check_event`]; `BadParam` for `keys`, also where they are no
+/// JSON.
 pub fn verify_event(event: &str, version: &str, keys: &str) -> Result<String> {
     let event = read(event, known(version)?)?;
-    let keys = json::parse_object(keys.as_bytes()).map_err(|error| error.context("keys"))?;
+    let keys = parse(keys).map_err(|error| Error::new(Code::BadParam, format!("keys: {}", error.about())))?;
     Ok(event.verify(&Keys(keys))?.json().to_owned())
 }
 
@@ -92,7 +96,7 @@ impl KeyRing for Keys {
             let about = format!("keys: that of {server}, {id}, is {}, no base64", key.kind());
             Error::new(Code::BadParam, about)
         })?;
-        PublicKey::parse(text)
+        public(text).map_err(|error| error.context(format_args!("keys: that of {server}, {id}")))
     }
 }
 

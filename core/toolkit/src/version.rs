@@ -10,7 +10,7 @@ use roomlet_wire::{
 pub struct RoomVersionInfo {
     /// Its name.
     pub id: String,
-    /// Whether it is in the specification, or in a draft that others implement.
+    /// False for a draft's, whose name begins with that of its author's server.
     pub is_stable: bool,
     /// How event ids come about: `server` (made up by servers), `hash` or `url_safe_hash` (of the reference hash, in that
     /// alphabet of base64).
@@ -58,7 +58,6 @@ pub fn room_version(id: &str) -> Result<RoomVersionInfo> {
     let version = known(id)?;
     Ok(RoomVersionInfo {
         id: version.id.to_owned(),
-        // A draft's name is that of its author's server.
         is_stable: !version.id.starts_with("org."),
         event_ids: match version.event_format {
             EventFormat::ServerIds => "server",

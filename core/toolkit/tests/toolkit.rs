@@ -57,6 +57,15 @@ fn json_is_signed_as_the_specification_has_it() {
         Code::BadParam
     );
     assert_eq!(code(sign_json("[]", "domain", "ed25519:1", SEED)), Code::BadJson);
+    assert_eq!(code(sign_json("{}", "domain", "other:1", SEED)), Code::BadParam);
+    assert_eq!(
+        code(verify_json(&signed, "domain", "other:1", PUBLIC)),
+        Code::BadParam
+    );
+    assert_eq!(
+        code(verify_json(&signed, "domain", "ed25519:1", "short")),
+        Code::BadParam
+    );
 }
 
 #[test]
@@ -116,7 +125,47 @@ fn a_verified_event_is_redacted_where_its_hash_does_not_fit() {
         code(verify_event(&signed, "10", r#"{"domain":{"ed25519:1":1}}"#)),
         Code::BadParam
     );
+    assert_eq!(
+        verify_event(&signed, "10", r#"{"domain":{"ed25519:1":"short"}}"#)
+            .unwrap_err()
+            .about(),
+        "keys: that of domain, ed25519:1: a public key is not 32 bytes in base64 (ID-17)"
+    );
+    assert_eq!(code(verify_event(&signed, "10", "keys")), Code::BadParam);
     assert_eq!(code(verify_event(event, "10", &keys)), Code::BadEvent);
+}
+
+#[test]
+fn numbers_are_those_of_the_version() {
+    let event = r#"{"auth_events":[],"content":{"age":1.50},"depth":1,"origin_server_ts":1,"prev_events":[],
+        "room_id":"!x:domain","sender":"@a:domain","type":"m.room.member","state_key":"@a:domain"}"#;
+    let keys = format!(r#"{{"domain":{{"ed25519:1":"{PUBLIC}"}}}}"#);
+    let signed = sign_event(event, "5", "domain", "ed25519:1", SEED).unwrap();
+    assert_eq!(verify_event(&signed, "5", &keys).unwrap(), signed);
+    assert!(signed.contains(r#""content":{"age":1.5}"#));
+    assert!(redact(&signed, "5").unwrap().contains(r#""content":{}"#));
+    assert_eq!(auth_types(&signed, "5").unwrap().len(), 3);
+    assert_eq!(code(redact(&signed, "6")), Code::NotCanonical);
+    assert_eq!(
+        code(sign_event(event, "6", "domain", "ed25519:1", SEED)),
+        Code::NotCanonical
+    );
+    assert_eq!(code(auth_types(event, "6")), Code::NotCanonical);
+}
+
+#[test]
+fn ids_that_are_too_long_refuse_an_event_whatever_it_is_judged_by() {
+    let event = format!(
+        r#"{{"auth_events":[],"content":{{}},"depth":1,"origin_server_ts":1,"prev_events":[],"hashes":{{"sha256":""}},
+        "room_id":"!x:domain","sender":"@{}:domain","type":"m.x","signatures":{{}}}}"#,
+        "é".repeat(125)
+    );
+    for verdict in [
+        check_auth_events(&event, &[], "10"),
+        check_auth(&event, &[], "10"),
+    ] {
+        assert_eq!(verdict.unwrap().rule.as_deref(), Some("ID-12"));
+    }
 }
 
 #[test]

@@ -167,7 +167,8 @@ pub unsafe extern "C" fn roomlet_tool_public_key(
 
 /// The object with the signature of `server` beside those that it has.
 /// Any thread.
-/// Errors: ROOMLET_BAD_JSON, ROOMLET_NOT_CANONICAL, ROOMLET_BAD_ID, ROOMLET_BAD_PARAM for the seed.
+/// Errors: ROOMLET_BAD_JSON, ROOMLET_NOT_CANONICAL, ROOMLET_BAD_ID, ROOMLET_BAD_PARAM for the seed and for a key id that is
+/// not of ed25519.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn roomlet_tool_sign_json(
     object: roomlet_bytes,
@@ -189,7 +190,8 @@ pub unsafe extern "C" fn roomlet_tool_sign_json(
 
 /// Checks the signature of `server` with the key `key_id`.
 /// Any thread.
-/// Errors: ROOMLET_MISSING_SIGNATURE, ROOMLET_BAD_SIGNATURE, ROOMLET_BAD_JSON, ROOMLET_BAD_ID, ROOMLET_BAD_PARAM for the key.
+/// Errors: ROOMLET_MISSING_SIGNATURE, ROOMLET_BAD_SIGNATURE, ROOMLET_BAD_JSON, ROOMLET_NOT_CANONICAL, ROOMLET_BAD_ID,
+/// ROOMLET_BAD_PARAM for a key that is none and for a key id that is not of ed25519.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn roomlet_tool_verify_json(
     object: roomlet_bytes,
@@ -210,7 +212,7 @@ pub unsafe extern "C" fn roomlet_tool_verify_json(
 
 /// The content hash of an event, as `hashes.sha256` has it.
 /// Any thread.
-/// Errors: ROOMLET_BAD_JSON, ROOMLET_NOT_CANONICAL.
+/// Errors: ROOMLET_BAD_JSON; ROOMLET_NOT_CANONICAL, also for numbers that versions 1 to 5 allow.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn roomlet_tool_content_hash(
     event: roomlet_bytes,
@@ -342,8 +344,9 @@ pub unsafe extern "C" fn roomlet_tool_verify_event(
     })
 }
 
-/// Whether an event is allowed by its own auth events, which are given; a JSON object of `allowed`, and if it is not `rule`,
-/// a name that stays, and `about`. Neither hashes nor signatures are looked at.
+/// Whether an event is allowed by its own auth events, which are given, in any order, in version 12 with the create event; a
+/// JSON object of `allowed`, and if it is not `rule`, a name that stays, and `about`. Neither hashes nor signatures are looked
+/// at.
 /// Any thread.
 /// Errors: ROOMLET_UNKNOWN_EVENT for an auth event that is not given; those of roomlet_tool_check_event.
 #[unsafe(no_mangle)]
@@ -392,7 +395,7 @@ pub unsafe extern "C" fn roomlet_tool_check_auth(
 /// The types and state keys of the state events that an event has to cite, a JSON list of pairs. The event need not be
 /// finished.
 /// Any thread.
-/// Errors: ROOMLET_BAD_EVENT, ROOMLET_BAD_JSON, ROOMLET_UNKNOWN_ROOM_VERSION.
+/// Errors: ROOMLET_BAD_EVENT, ROOMLET_BAD_JSON, ROOMLET_NOT_CANONICAL, ROOMLET_UNKNOWN_ROOM_VERSION.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn roomlet_tool_auth_types(
     event: roomlet_bytes,
@@ -434,7 +437,9 @@ pub unsafe extern "C" fn roomlet_tool_select_auth_events(
 /// The ids of the events of the state that several states resolve to, a JSON list. `states` is a JSON list of lists of
 /// event ids; `events` has these events and their auth chains.
 /// Any thread.
-/// Errors: ROOMLET_UNKNOWN_EVENT for an event that is needed and not given; ROOMLET_BAD_EVENT; ROOMLET_BAD_PARAM for `states`.
+/// Errors: ROOMLET_UNKNOWN_EVENT for an event that is needed and not given; ROOMLET_BAD_EVENT for two events of a state with
+/// the same type and state key; ROOMLET_BAD_PARAM for `states` that are no such list, ROOMLET_BAD_ID for an id in it; those of
+/// roomlet_tool_check_event.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn roomlet_tool_resolve_state(
     version: roomlet_bytes,
@@ -488,7 +493,11 @@ pub unsafe extern "C" fn roomlet_tool_room_versions(
     })
 }
 
-/// What a room version can do, a JSON object.
+/// What a room version can do, a JSON object: `id`; `stable`, false for a draft's; `event_ids` (`server`, `hash` or
+/// `url_safe_hash`), `state_resolution` (`1`, `2` or `2.1`), `power_levels` (`lenient`, `strings` or `integers`); and true
+/// or false each `strict_canonical_json`, `enforces_key_validity`, `special_aliases`, `knock`, `restricted`,
+/// `knock_restricted`, `redacts_in_content`, `creator_is_sender`, `room_id_is_create_hash`, `creators_rank_above`,
+/// `extensible_events`.
 /// Any thread.
 /// Errors: ROOMLET_UNKNOWN_ROOM_VERSION.
 #[unsafe(no_mangle)]

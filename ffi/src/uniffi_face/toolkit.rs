@@ -83,7 +83,7 @@ pub struct ParsedId {
 pub struct RoomVersionInfo {
     /// Its name.
     pub id: String,
-    /// Whether it is in the specification, or in a draft that others implement.
+    /// False for a draft's.
     pub is_stable: bool,
     /// How event ids come about: `server`, `hash` or `url_safe_hash`.
     pub event_ids: String,
@@ -146,7 +146,8 @@ pub fn public_key(seed: String) -> Result<String> {
 /// A JSON object with the signature of `server` beside those that it has, in canonical form.
 ///
 /// # Errors
-/// 100 `BadJson`, 101 `NotCanonical`, 102 `BadId`, 106 `BadParam` for the seed.
+/// 100 `BadJson`, 101 `NotCanonical`, 102 `BadId`, 106 `BadParam` for the seed and for a key id that is not of
+/// ed25519.
 #[uniffi::export]
 pub fn sign_json(object: String, server: String, key_id: String, seed: String) -> Result<String> {
     run(|| toolkit::sign_json(&object, &server, &key_id, &seed))
@@ -155,7 +156,8 @@ pub fn sign_json(object: String, server: String, key_id: String, seed: String) -
 /// Checks the signature of `server` with the key `key_id`.
 ///
 /// # Errors
-/// 201 `MissingSignature`, 200 `BadSignature`, 100 `BadJson`, 102 `BadId`, 106 `BadParam` for the key.
+/// 201 `MissingSignature`, 200 `BadSignature`, 100 `BadJson`, 101 `NotCanonical`, 102 `BadId`, 106 `BadParam` for a key that
+/// is none and for a key id that is not of ed25519.
 #[uniffi::export]
 pub fn verify_json(object: String, server: String, key_id: String, public_key: String) -> Result<()> {
     run(|| toolkit::verify_json(&object, &server, &key_id, &public_key))
@@ -164,7 +166,7 @@ pub fn verify_json(object: String, server: String, key_id: String, public_key: S
 /// The content hash of an event, as `hashes.sha256` has it.
 ///
 /// # Errors
-/// 100 `BadJson`, 101 `NotCanonical`.
+/// 100 `BadJson`; 101 `NotCanonical`, also for numbers that versions 1 to 5 allow.
 #[uniffi::export]
 pub fn content_hash(event: String) -> Result<String> {
     run(|| toolkit::content_hash(&event))
@@ -253,7 +255,7 @@ pub fn check_auth(event: String, state: Vec<String>, version: String) -> Result<
 /// The types and state keys of the state events that an event has to cite. The event need not be finished.
 ///
 /// # Errors
-/// 104 `BadEvent`, 100 `BadJson`, 105 `UnknownRoomVersion`.
+/// 104 `BadEvent`, 100 `BadJson`, 101 `NotCanonical`, 105 `UnknownRoomVersion`.
 #[uniffi::export]
 pub fn auth_types(event: String, version: String) -> Result<Vec<StateType>> {
     run(|| {
@@ -277,7 +279,8 @@ pub fn select_auth_events(event: String, state: Vec<String>, version: String) ->
 /// events; `events` has these and their auth chains.
 ///
 /// # Errors
-/// 401 `UnknownEvent` for an event that is needed and not given; 104 `BadEvent`.
+/// 401 `UnknownEvent` for an event that is needed and not given; 104 `BadEvent` for two events of a state with the same
+/// type and state key; those of `check_event`.
 #[uniffi::export]
 pub fn resolve_state(version: String, states: Vec<Vec<String>>, events: Vec<String>) -> Result<Vec<String>> {
     run(|| toolkit::resolve_state(&version, &states, &events))
