@@ -222,7 +222,8 @@ typedef struct roomlet_events roomlet_events;
 typedef struct roomlet_op roomlet_op;
 
 /**
- * A question of policy. Answer it once, with `roomlet_question_allow` or `roomlet_question_refuse`; that uses it up.
+ * A question of policy. Answer it once, with `roomlet_question_allow` or `roomlet_question_refuse`; that uses it up. What
+ * asked waits until then, without a limit of time; a server that closes takes it for a no.
  */
 typedef struct roomlet_question roomlet_question;
 
@@ -366,11 +367,11 @@ typedef struct roomlet_host {
   void (*release)(void *user_data);
   /**
    * Carries `request` to its destination. Answer `reply` once, from any thread, now or later: until then a delivery to
-   * that server waits, until `request_timeout_ms`.
+   * that server waits, until `request_timeout_ms`. Answer also what comes too late: until then both handles are held.
    */
   void (*send)(void *user_data, const struct roomlet_request *request, struct roomlet_reply *reply);
   /**
-   * Takes a message for the developer's log: opening, closing, panics. `level` is one of ROOMLET_LOG_….
+   * Takes a message for the developer's log: opening, closing, panics, and no more. `level` is one of ROOMLET_LOG_….
    */
   void (*log)(void *user_data, int32_t level, struct roomlet_bytes message);
   /**
@@ -402,7 +403,9 @@ typedef struct roomlet_host {
                          struct roomlet_bytes target,
                          struct roomlet_question *question);
   /**
-   * May this event of another server reach users? NULL: yes. Answer as above.
+   * May this event of another server reach users? Refused, it stays in the room's history, out of their sight
+   * (soft-failed). May be asked again about an event that comes again. NULL: yes. Answer as above: until then all that
+   * came with the event waits.
    */
   void (*accept_event)(void *user_data,
                        struct roomlet_bytes room_id,
@@ -533,9 +536,9 @@ roomlet_code roomlet_op_wait(const struct roomlet_op *op,
                              struct roomlet_error **err);
 
 /**
- * Asks the command to stop; it then ends with ROOMLET_CANCELLED. What it has made durable by then stays: with a
- * transaction id, asking again is safe. Nothing if it has ended, and if `op` is NULL or was freed. Any thread, also in
- * a callback.
+ * Asks the command to stop; it then ends with ROOMLET_CANCELLED. It may have taken effect all the same, or still take
+ * effect where it waits for its room: with a transaction id, asking again is safe. Nothing if it has ended, and if `op` is
+ * NULL or was freed. Any thread, also in a callback.
  */
 void roomlet_op_cancel(struct roomlet_op *op);
 
@@ -622,8 +625,9 @@ roomlet_code roomlet_server_open(const struct roomlet_config *config,
                                  struct roomlet_error **err);
 
 /**
- * Stops all work and closes the store. Commands under way end with ROOMLET_CLOSED; when this returns, each `done` has
- * returned and no callback runs or follows. Later calls on `server` give ROOMLET_CLOSED. Free it all the same.
+ * Stops all work and closes the store. Commands under way end with ROOMLET_CLOSED, and may have taken effect all the same;
+ * when this returns, each `done` and `host.release` have returned, and no callback follows. Later calls on `server` give
+ * ROOMLET_CLOSED. Free it all the same.
  *
  * Not from a callback. Errors: ROOMLET_WRONG_THREAD.
  */
@@ -688,9 +692,10 @@ roomlet_code roomlet_accounts(const struct roomlet_server *server,
 /**
  * Makes a room as `user_id`; the result is its id. `options` is a JSON object, each member of which may be absent:
  * `preset` (`private`, the default; `trusted_private`; `public`), `version`, `name`, `topic`, `type`, `invite` (a
- * list of user ids), `is_direct`, `additional_creators` (user ids; room versions from 12). Empty: all defaults. An invite that fails does not fail the room. Any thread.
- * Errors: ROOMLET_BAD_JSON, ROOMLET_BAD_PARAM for a member that is unknown or of the wrong type, ROOMLET_BAD_ID,
- * ROOMLET_UNKNOWN_ROOM_VERSION, ROOMLET_UNKNOWN_USER.
+ * list of user ids), `is_direct`, `additional_creators` (user ids; room versions from 12). Empty: all defaults. An invite
+ * that fails does not fail the room, and nothing tells of it but the members. Any thread.
+ * Errors: ROOMLET_BAD_JSON, ROOMLET_BAD_PARAM for a member that is unknown or of the wrong type and for creators in a
+ * version without them, ROOMLET_BAD_ID, ROOMLET_TOO_LARGE, ROOMLET_UNKNOWN_ROOM_VERSION, ROOMLET_UNKNOWN_USER.
  */
 roomlet_code roomlet_room_create(struct roomlet_server *server,
                                  struct roomlet_bytes user_id,
@@ -762,7 +767,8 @@ roomlet_code roomlet_room_forget(struct roomlet_server *server,
 /**
  * Invites `target`, of any server; the result is the event id. `reason` may be empty. Any thread.
  * Errors: ROOMLET_NOT_JOINED, ROOMLET_DENIED (names the rule), ROOMLET_UNREACHABLE, ROOMLET_REMOTE if the target's
- * server refuses, ROOMLET_UNKNOWN_ROOM, ROOMLET_UNKNOWN_USER, ROOMLET_BAD_ID.
+ * server refuses, ROOMLET_BAD_REPLY, ROOMLET_FORBIDDEN if the host refuses for a user of this server, ROOMLET_UNKNOWN_ROOM,
+ * ROOMLET_UNKNOWN_USER, ROOMLET_BAD_ID.
  */
 roomlet_code roomlet_room_invite(struct roomlet_server *server,
                                  struct roomlet_bytes user_id,
@@ -807,8 +813,8 @@ roomlet_code roomlet_room_leave(struct roomlet_server *server,
 
 /**
  * Removes `target` from the room; the result is the event id. `reason` may be empty. Any thread.
- * Errors: ROOMLET_NOT_JOINED, ROOMLET_DENIED (names the rule), ROOMLET_UNKNOWN_ROOM, ROOMLET_UNKNOWN_USER,
- * ROOMLET_BAD_ID.
+ * Errors: ROOMLET_NOT_JOINED, ROOMLET_DENIED (names the rule), ROOMLET_BAD_PARAM if `target` is not there,
+ * ROOMLET_UNKNOWN_ROOM, ROOMLET_UNKNOWN_USER, ROOMLET_BAD_ID.
  */
 roomlet_code roomlet_room_kick(struct roomlet_server *server,
                                struct roomlet_bytes user_id,
@@ -837,8 +843,8 @@ roomlet_code roomlet_room_ban(struct roomlet_server *server,
 
 /**
  * Lifts the ban of `target`; the result is the event id. `reason` may be empty. Any thread.
- * Errors: ROOMLET_NOT_JOINED, ROOMLET_DENIED (names the rule), ROOMLET_UNKNOWN_ROOM, ROOMLET_UNKNOWN_USER,
- * ROOMLET_BAD_ID.
+ * Errors: ROOMLET_NOT_JOINED, ROOMLET_DENIED (names the rule), ROOMLET_BAD_PARAM if `target` is not banned,
+ * ROOMLET_UNKNOWN_ROOM, ROOMLET_UNKNOWN_USER, ROOMLET_BAD_ID.
  */
 roomlet_code roomlet_room_unban(struct roomlet_server *server,
                                 struct roomlet_bytes user_id,
@@ -853,9 +859,11 @@ roomlet_code roomlet_room_unban(struct roomlet_server *server,
 /**
  * Sends a timeline event of type `type` with `content`, a JSON object; the result is the event id, given once the
  * event is durable on this device; other servers get it later. With a `txn_id` (which may be empty) a retry is safe:
- * the same one of the same user gives the same event. Any thread.
- * Errors: ROOMLET_NOT_JOINED, ROOMLET_DENIED (names the rule), ROOMLET_BAD_JSON, ROOMLET_NOT_CANONICAL,
- * ROOMLET_TOO_LARGE, ROOMLET_UNKNOWN_ROOM, ROOMLET_UNKNOWN_USER, ROOMLET_BAD_ID.
+ * the same one of the same user in the same room gives the same event, whichever command it was given with: this,
+ * `roomlet_room_set_state` or `roomlet_room_redact`. Any thread.
+ * Errors: ROOMLET_NOT_JOINED, ROOMLET_DENIED (names the rule), ROOMLET_BAD_PARAM for a type that the room's version retired
+ * or that has a command of its own, ROOMLET_BAD_JSON, ROOMLET_NOT_CANONICAL, ROOMLET_TOO_LARGE, ROOMLET_UNKNOWN_ROOM,
+ * ROOMLET_UNKNOWN_USER, ROOMLET_BAD_ID.
  */
 roomlet_code roomlet_room_send(struct roomlet_server *server,
                                struct roomlet_bytes user_id,
@@ -870,8 +878,8 @@ roomlet_code roomlet_room_send(struct roomlet_server *server,
 
 /**
  * Sends a state event; as `roomlet_room_send`, with a `state_key`, which may be empty. Any thread.
- * Errors: ROOMLET_NOT_JOINED, ROOMLET_DENIED (names the rule), ROOMLET_BAD_JSON, ROOMLET_NOT_CANONICAL,
- * ROOMLET_TOO_LARGE, ROOMLET_UNKNOWN_ROOM, ROOMLET_UNKNOWN_USER, ROOMLET_BAD_ID.
+ * Errors: as there; ROOMLET_BAD_PARAM also for an invite (`roomlet_room_invite`) and for power levels with a state key,
+ * ROOMLET_BAD_EVENT for another create event.
  */
 roomlet_code roomlet_room_set_state(struct roomlet_server *server,
                                     struct roomlet_bytes user_id,
@@ -1045,7 +1053,7 @@ roomlet_code roomlet_updates_open(const struct roomlet_server *server,
  *
  * The result has `roomlet_result_update_count` updates, each a token and an object with `pos` (the token), `kind` and
  * what belongs to it:
- *   `event`          `event`: a new event, as `roomlet_event` gives it
+ *   `event`          `event`: a new event, as `roomlet_room_event` gives it
  *   `state_changed`  `room_id`, `type`, `state_key`, `event` (or null): merging histories changed the current state
  *                    without a new event
  *   `membership`     `room_id`, `user_id`, `membership`, `sender`: of a local user

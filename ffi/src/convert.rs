@@ -172,7 +172,8 @@ pub(crate) fn position(token: &str) -> Result<StreamPos> {
 }
 
 /// Reads the options of a new room: an object of `preset` (`private`, `trusted_private`, `public`), `version`, `name`,
-/// `topic`, `type`, `invite` (a list of user ids), `is_direct`, `additional_creators` (a list of user ids); all may be absent. Empty text is an empty object.
+/// `topic`, `type`, `invite` (a list of user ids), `is_direct`, `additional_creators` (a list of user ids); all may be
+/// absent. Empty text is an empty object.
 ///
 /// # Errors
 /// [`Code::BadJson`]; [`Code::BadParam`] for an unknown member or a value of the wrong type; [`Code::BadId`].

@@ -31,7 +31,7 @@ use tokio::sync::watch;
 /// # Errors
 /// Every command answers `Closed` after [`close`](Self::close), `UnknownUser` for a user who is no account, `UnknownRoom`
 /// for a room that is not held here, `NotJoined` for a user who is not in it, `Denied` with the authorization rule that
-/// refuses an event, and the store's codes (`Store`, `StoreFull`, …); a failed command changes nothing.
+/// refuses an event, and the store's codes (`Store`, `StoreFull`, …). A failed command changes nothing, unless it says what.
 #[derive(Clone)]
 pub struct Homeserver {
     inner: Arc<Inner>,
@@ -161,8 +161,11 @@ impl Homeserver {
         self.inner.store.accounts()
     }
 
-    /// Makes a room; invites are sent before it returns, and one that its server refuses fails the
-    /// call's invite only, never the room: see the updates.
+    /// Makes a room; invites are sent before it returns. One that fails does so alone, and nothing tells of it but the
+    /// members.
+    ///
+    /// # Errors
+    /// `UnknownRoomVersion`; `BadParam` for creators in a version without them; `TooLarge`.
     pub async fn create_room(&self, user: &UserId, room: CreateRoom) -> Result<RoomId> {
         self.inner.create_room(user, room).await
     }
@@ -171,7 +174,7 @@ impl Homeserver {
     /// and no members; the old one gets a tombstone that points to it, and its members lose the power to talk there where
     /// `user` may take it. Gives the new room's id. `additional_creators` are for version 12 alone.
     ///
-    /// What a crash leaves half done is a new room that nothing points to: the command can be repeated.
+    /// What a crash or an error leaves half done is a new room that nothing points to: the command can be repeated.
     ///
     /// # Errors
     /// `Denied` if `user` may not send `m.room.tombstone`; `UnknownRoomVersion`; `BadParam`.
@@ -188,19 +191,21 @@ impl Homeserver {
     }
 
     /// Takes the room in an archive: a file of its PDUs in federation form, one a line, the create event first and
-    /// others after those that they cite. All rules hold, except what `trust` says. Every 512 events are a commit: an
-    /// import that ended early can be repeated, and goes on where it was. Users hear of the memberships alone.
+    /// others after those that they cite. All rules hold, except what `trust` says. Some thousand events are a commit: an
+    /// import that ended early, also by an error, can be repeated, and goes on where it was. Users hear of the memberships
+    /// alone.
     ///
     /// # Errors
-    /// `BadParam` for a file that cannot be read or is no archive; `UnknownRoomVersion`; those of the store. Events
-    /// that are wrong are no error: [`Imported`] counts them.
+    /// `BadParam` for a file that cannot be read or is no archive; `BadJson`, `BadEvent` and the like for its first event;
+    /// `UnknownRoomVersion`; those of the store. Other events that are wrong are no error: [`Imported`] counts them.
     pub async fn import_room(&self, archive: &Path, trust: Trust) -> Result<Imported> {
         self.inner.import_room(archive, trust).await
     }
 
     /// Deletes what came before `from` in a room's timeline, and gives the disk space back; how many events that was.
     /// What the rest needs stays: the events of its states and their auth chains, and what is still to be delivered. For
-    /// users the history ends there, unless another server still has it and gives it when they look.
+    /// users the history ends there, unless another server still has it and gives it when they look. After an error of the
+    /// store it may be deleted, and the space not yet given back.
     ///
     /// # Errors
     /// `UnknownEvent` if `from` is no event of the timeline.
@@ -231,7 +236,11 @@ impl Homeserver {
         self.inner.backup(to).await
     }
 
-    /// Invites; `reason` may be empty.
+    /// Invites `target`, of any server; gives the id of the event.
+    ///
+    /// # Errors
+    /// `Unreachable`, `Remote` or `BadReply` of the server of `target`; `Forbidden` if the host's policy refuses for a user of
+    /// this server.
     pub async fn invite(
         &self,
         user: &UserId,
@@ -242,7 +251,12 @@ impl Homeserver {
         self.inner.invite(user, room, target, reason, false).await
     }
 
-    /// Joins, through one of `via` if this server is not in the room (an invite's sender's server is asked too).
+    /// Joins; gives the id of the event. Where this server is not in the room, the servers in `via` are asked in turn, then
+    /// that of an invite's sender, then the one in the room's id.
+    ///
+    /// # Errors
+    /// `UnknownRoom` if there is no server to ask; what the last one gave: `Unreachable`, `Remote`, `BadReply`,
+    /// `UnknownRoomVersion`.
     pub async fn join(&self, user: &UserId, room: &RoomId, via: &[ServerName]) -> Result<EventId> {
         self.inner.join(user, room, via).await
     }
@@ -253,7 +267,10 @@ impl Homeserver {
         self.inner.leave(user, room, reason).await
     }
 
-    /// Kicks.
+    /// Removes `target` from the room, or takes their invite or knock away.
+    ///
+    /// # Errors
+    /// `BadParam` if `target` is not there.
     pub async fn kick(
         &self,
         user: &UserId,
@@ -266,7 +283,7 @@ impl Homeserver {
             .await
     }
 
-    /// Bans.
+    /// Bans `target`, who need not be there.
     pub async fn ban(
         &self,
         user: &UserId,
@@ -279,7 +296,10 @@ impl Homeserver {
             .await
     }
 
-    /// Lifts a ban.
+    /// Lifts the ban of `target`.
+    ///
+    /// # Errors
+    /// `BadParam` if there is none.
     pub async fn unban(
         &self,
         user: &UserId,
@@ -292,8 +312,13 @@ impl Homeserver {
             .await
     }
 
-    /// Sends a timeline event with `content`, a JSON object. `txn_id` makes retries safe: the same one of the
-    /// same user gives the same event id.
+    /// Sends a timeline event of type `kind` with `content`, a JSON object. `txn_id` makes retries safe: the same one of the
+    /// same user in the same room gives the same event id, whichever command it was given with: this,
+    /// [`set_state`](Self::set_state) or [`redact`](Self::redact).
+    ///
+    /// # Errors
+    /// `BadParam` for a type that the room's version retired or that has a command of its own; `BadJson`, `NotCanonical`,
+    /// `TooLarge`.
     pub async fn send(
         &self,
         user: &UserId,
@@ -305,7 +330,10 @@ impl Homeserver {
         self.inner.send(user, room, kind, content, txn_id).await
     }
 
-    /// Sends a state event.
+    /// Sends a state event; else as [`send`](Self::send).
+    ///
+    /// # Errors
+    /// As there; `BadParam` also for an invite and for power levels with a state key; `BadEvent` for another create event.
     pub async fn set_state(
         &self,
         user: &UserId,
@@ -320,7 +348,11 @@ impl Homeserver {
             .await
     }
 
-    /// Redacts an event.
+    /// Takes the content of `event` away, on every server; gives the id of the redaction. `txn_id` as for
+    /// [`send`](Self::send).
+    ///
+    /// # Errors
+    /// `UnknownEvent`; `Denied` also for an event whose redaction would break the room.
     pub async fn redact(
         &self,
         user: &UserId,
@@ -333,7 +365,11 @@ impl Homeserver {
     }
 
     /// A page of the timeline as `user` may see it, from a [`Page::next`] token (`None`: from the newest event
-    /// backwards, or the oldest forwards). Backwards, other servers are asked where the local history ends.
+    /// backwards, or the oldest forwards). Backwards, other servers are asked where the local history ends. A `limit` of 0
+    /// counts as 1, one above 1,000 as 1,000.
+    ///
+    /// # Errors
+    /// `BadParam` for text that is no token.
     pub async fn timeline(
         &self,
         user: &UserId,
@@ -345,7 +381,10 @@ impl Homeserver {
         self.inner.timeline(user, room, from, direction, limit).await
     }
 
-    /// One event.
+    /// One event of the room.
+    ///
+    /// # Errors
+    /// `UnknownEvent` for one that is not held, and for one that `user` may not see.
     pub async fn event(&self, user: &UserId, room: &RoomId, event: &EventId) -> Result<RoomEvent> {
         self.inner.event(user, room, event).await
     }
@@ -366,7 +405,8 @@ impl Homeserver {
         self.inner.state_event(user, room, kind, state_key).await
     }
 
-    /// The members, all or with one membership, by user id.
+    /// The members, all or with one membership (`join`, `invite`, `leave`, `ban`, `knock`), by user id; for a user who left,
+    /// those of the end.
     pub async fn members(
         &self,
         user: &UserId,
@@ -382,12 +422,15 @@ impl Homeserver {
     }
 
     /// The stripped state that came with a pending invite, as a JSON array (not verified: FED-38).
+    ///
+    /// # Errors
+    /// `NotFound` without a pending invite.
     pub async fn invite_preview(&self, user: &UserId, room: &RoomId) -> Result<String> {
         self.inner.invite_preview(user, room).await
     }
 
-    /// Updates after `since` (0: from the beginning), 1 to `max` of them; waits until there is one. The host keeps
-    /// the last position it has handled, and resumes there.
+    /// Updates after `since` (0: from the beginning), 1 to `max` of them, and at most 1,000; waits until there is one. The
+    /// host keeps the last position it has handled, and resumes there.
     pub async fn updates(&self, since: StreamPos, max: usize) -> Result<Vec<UpdateEntry>> {
         self.inner.updates(since, max).await
     }

@@ -3,8 +3,9 @@
 use async_trait::async_trait;
 use roomlet_wire::{EventId, RoomId, ServerName, UserId};
 
-/// The host's say. Each method is asked before anything is stored; `false` refuses with
-/// [`Code::Forbidden`](crate::Code::Forbidden) (`M_FORBIDDEN`). Called from roomlet's tasks, under no lock.
+/// The host's say. What asks waits for the answer, without a limit of time. `false` refuses with
+/// [`Code::Forbidden`](crate::Code::Forbidden) (`M_FORBIDDEN`) and nothing is stored, except for events. Called from roomlet's
+/// tasks, under no lock.
 #[async_trait]
 pub trait Policy: Send + Sync + 'static {
     /// May `sender` invite the local user `invitee` to `room`?
@@ -13,7 +14,8 @@ pub trait Policy: Send + Sync + 'static {
     async fn accept_join(&self, room: &RoomId, user: &UserId) -> bool;
     /// May `origin` make this federation request?
     async fn accept_request(&self, origin: &ServerName, method: &str, target: &str) -> bool;
-    /// May this event of another server reach the users? `false` soft-fails it.
+    /// May this event of another server reach the users? `false` soft-fails it: it stays in the room's history, out of
+    /// their sight. May be asked again about an event that comes again.
     async fn accept_event(&self, room: &RoomId, event: &EventId, sender: &UserId, kind: &str) -> bool;
 }
 

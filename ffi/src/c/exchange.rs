@@ -30,7 +30,8 @@ impl Opaque for roomlet_reply {
     const KIND: usize = 7;
 }
 
-/// A question of policy. Answer it once, with `roomlet_question_allow` or `roomlet_question_refuse`; that uses it up.
+/// A question of policy. Answer it once, with `roomlet_question_allow` or `roomlet_question_refuse`; that uses it up. What
+/// asked waits until then, without a limit of time; a server that closes takes it for a no.
 pub struct roomlet_question(());
 
 impl Opaque for roomlet_question {

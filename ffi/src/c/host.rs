@@ -37,7 +37,7 @@ pub struct roomlet_host {
     /// Called once, after the last callback. Not called if `roomlet_server_open` fails.
     pub release: Option<unsafe extern "C" fn(user_data: *mut c_void)>,
     /// Carries `request` to its destination. Answer `reply` once, from any thread, now or later: until then a delivery to
-    /// that server waits, until `request_timeout_ms`.
+    /// that server waits, until `request_timeout_ms`. Answer also what comes too late: until then both handles are held.
     pub send: Option<
         unsafe extern "C" fn(
             user_data: *mut c_void,
@@ -45,7 +45,7 @@ pub struct roomlet_host {
             reply: *mut roomlet_reply,
         ),
     >,
-    /// Takes a message for the developer's log: opening, closing, panics. `level` is one of ROOMLET_LOG_….
+    /// Takes a message for the developer's log: opening, closing, panics, and no more. `level` is one of ROOMLET_LOG_….
     pub log: Option<unsafe extern "C" fn(user_data: *mut c_void, level: i32, message: roomlet_bytes)>,
     /// There are new updates: a program that does not wait in `roomlet_updates_next` now knows to read. `token` is
     /// the newest update's.
@@ -79,7 +79,9 @@ pub struct roomlet_host {
             question: *mut roomlet_question,
         ),
     >,
-    /// May this event of another server reach users? NULL: yes. Answer as above.
+    /// May this event of another server reach users? Refused, it stays in the room's history, out of their sight
+    /// (soft-failed). May be asked again about an event that comes again. NULL: yes. Answer as above: until then all that
+    /// came with the event waits.
     pub accept_event: Option<
         unsafe extern "C" fn(
             user_data: *mut c_void,

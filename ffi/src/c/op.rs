@@ -128,9 +128,9 @@ pub unsafe extern "C" fn roomlet_op_wait(
     })
 }
 
-/// Asks the command to stop; it then ends with ROOMLET_CANCELLED. What it has made durable by then stays: with a
-/// transaction id, asking again is safe. Nothing if it has ended, and if `op` is NULL or was freed. Any thread, also in
-/// a callback.
+/// Asks the command to stop; it then ends with ROOMLET_CANCELLED. It may have taken effect all the same, or still take
+/// effect where it waits for its room: with a transaction id, asking again is safe. Nothing if it has ended, and if `op` is
+/// NULL or was freed. Any thread, also in a callback.
 #[unsafe(no_mangle)]
 pub extern "C" fn roomlet_op_cancel(op: *mut roomlet_op) {
     if let Ok(op) = handle::get(op, "op") {

@@ -14,9 +14,10 @@ use std::{ffi::c_void, path::PathBuf};
 
 /// Makes a room as `user_id`; the result is its id. `options` is a JSON object, each member of which may be absent:
 /// `preset` (`private`, the default; `trusted_private`; `public`), `version`, `name`, `topic`, `type`, `invite` (a
-/// list of user ids), `is_direct`, `additional_creators` (user ids; room versions from 12). Empty: all defaults. An invite that fails does not fail the room. Any thread.
-/// Errors: ROOMLET_BAD_JSON, ROOMLET_BAD_PARAM for a member that is unknown or of the wrong type, ROOMLET_BAD_ID,
-/// ROOMLET_UNKNOWN_ROOM_VERSION, ROOMLET_UNKNOWN_USER.
+/// list of user ids), `is_direct`, `additional_creators` (user ids; room versions from 12). Empty: all defaults. An invite
+/// that fails does not fail the room, and nothing tells of it but the members. Any thread.
+/// Errors: ROOMLET_BAD_JSON, ROOMLET_BAD_PARAM for a member that is unknown or of the wrong type and for creators in a
+/// version without them, ROOMLET_BAD_ID, ROOMLET_TOO_LARGE, ROOMLET_UNKNOWN_ROOM_VERSION, ROOMLET_UNKNOWN_USER.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn roomlet_room_create(
     server: *mut roomlet_server,
@@ -145,7 +146,8 @@ pub unsafe extern "C" fn roomlet_room_forget(
 
 /// Invites `target`, of any server; the result is the event id. `reason` may be empty. Any thread.
 /// Errors: ROOMLET_NOT_JOINED, ROOMLET_DENIED (names the rule), ROOMLET_UNREACHABLE, ROOMLET_REMOTE if the target's
-/// server refuses, ROOMLET_UNKNOWN_ROOM, ROOMLET_UNKNOWN_USER, ROOMLET_BAD_ID.
+/// server refuses, ROOMLET_BAD_REPLY, ROOMLET_FORBIDDEN if the host refuses for a user of this server, ROOMLET_UNKNOWN_ROOM,
+/// ROOMLET_UNKNOWN_USER, ROOMLET_BAD_ID.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn roomlet_room_invite(
     server: *mut roomlet_server,
@@ -232,8 +234,8 @@ pub unsafe extern "C" fn roomlet_room_leave(
 }
 
 /// Removes `target` from the room; the result is the event id. `reason` may be empty. Any thread.
-/// Errors: ROOMLET_NOT_JOINED, ROOMLET_DENIED (names the rule), ROOMLET_UNKNOWN_ROOM, ROOMLET_UNKNOWN_USER,
-/// ROOMLET_BAD_ID.
+/// Errors: ROOMLET_NOT_JOINED, ROOMLET_DENIED (names the rule), ROOMLET_BAD_PARAM if `target` is not there,
+/// ROOMLET_UNKNOWN_ROOM, ROOMLET_UNKNOWN_USER, ROOMLET_BAD_ID.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn roomlet_room_kick(
     server: *mut roomlet_server,
@@ -296,8 +298,8 @@ pub unsafe extern "C" fn roomlet_room_ban(
 }
 
 /// Lifts the ban of `target`; the result is the event id. `reason` may be empty. Any thread.
-/// Errors: ROOMLET_NOT_JOINED, ROOMLET_DENIED (names the rule), ROOMLET_UNKNOWN_ROOM, ROOMLET_UNKNOWN_USER,
-/// ROOMLET_BAD_ID.
+/// Errors: ROOMLET_NOT_JOINED, ROOMLET_DENIED (names the rule), ROOMLET_BAD_PARAM if `target` is not banned,
+/// ROOMLET_UNKNOWN_ROOM, ROOMLET_UNKNOWN_USER, ROOMLET_BAD_ID.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn roomlet_room_unban(
     server: *mut roomlet_server,
@@ -329,9 +331,11 @@ pub unsafe extern "C" fn roomlet_room_unban(
 
 /// Sends a timeline event of type `type` with `content`, a JSON object; the result is the event id, given once the
 /// event is durable on this device; other servers get it later. With a `txn_id` (which may be empty) a retry is safe:
-/// the same one of the same user gives the same event. Any thread.
-/// Errors: ROOMLET_NOT_JOINED, ROOMLET_DENIED (names the rule), ROOMLET_BAD_JSON, ROOMLET_NOT_CANONICAL,
-/// ROOMLET_TOO_LARGE, ROOMLET_UNKNOWN_ROOM, ROOMLET_UNKNOWN_USER, ROOMLET_BAD_ID.
+/// the same one of the same user in the same room gives the same event, whichever command it was given with: this,
+/// `roomlet_room_set_state` or `roomlet_room_redact`. Any thread.
+/// Errors: ROOMLET_NOT_JOINED, ROOMLET_DENIED (names the rule), ROOMLET_BAD_PARAM for a type that the room's version retired
+/// or that has a command of its own, ROOMLET_BAD_JSON, ROOMLET_NOT_CANONICAL, ROOMLET_TOO_LARGE, ROOMLET_UNKNOWN_ROOM,
+/// ROOMLET_UNKNOWN_USER, ROOMLET_BAD_ID.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn roomlet_room_send(
     server: *mut roomlet_server,
@@ -364,8 +368,8 @@ pub unsafe extern "C" fn roomlet_room_send(
 }
 
 /// Sends a state event; as `roomlet_room_send`, with a `state_key`, which may be empty. Any thread.
-/// Errors: ROOMLET_NOT_JOINED, ROOMLET_DENIED (names the rule), ROOMLET_BAD_JSON, ROOMLET_NOT_CANONICAL,
-/// ROOMLET_TOO_LARGE, ROOMLET_UNKNOWN_ROOM, ROOMLET_UNKNOWN_USER, ROOMLET_BAD_ID.
+/// Errors: as there; ROOMLET_BAD_PARAM also for an invite (`roomlet_room_invite`) and for power levels with a state key,
+/// ROOMLET_BAD_EVENT for another create event.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn roomlet_room_set_state(
     server: *mut roomlet_server,

@@ -228,8 +228,9 @@ pub unsafe extern "C" fn roomlet_server_open(
     })
 }
 
-/// Stops all work and closes the store. Commands under way end with ROOMLET_CLOSED; when this returns, each `done` has
-/// returned and no callback runs or follows. Later calls on `server` give ROOMLET_CLOSED. Free it all the same.
+/// Stops all work and closes the store. Commands under way end with ROOMLET_CLOSED, and may have taken effect all the same;
+/// when this returns, each `done` and `host.release` have returned, and no callback follows. Later calls on `server` give
+/// ROOMLET_CLOSED. Free it all the same.
 ///
 /// Not from a callback. Errors: ROOMLET_WRONG_THREAD.
 #[unsafe(no_mangle)]

@@ -84,7 +84,7 @@ pub unsafe extern "C" fn roomlet_updates_open(
 ///
 /// The result has `roomlet_result_update_count` updates, each a token and an object with `pos` (the token), `kind` and
 /// what belongs to it:
-///   `event`          `event`: a new event, as `roomlet_event` gives it
+///   `event`          `event`: a new event, as `roomlet_room_event` gives it
 ///   `state_changed`  `room_id`, `type`, `state_key`, `event` (or null): merging histories changed the current state
 ///                    without a new event
 ///   `membership`     `room_id`, `user_id`, `membership`, `sender`: of a local user

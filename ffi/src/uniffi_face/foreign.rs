@@ -21,8 +21,9 @@ pub trait Transport: Send + Sync {
     async fn send(&self, request: Request) -> Result<Response, TransportError>;
 }
 
-/// What the host decides where a server may make its own checks. Each is asked before anything is stored; `false`
-/// refuses with `M_FORBIDDEN`, and so does an error, which goes to the [`Logger`]. Called from roomlet's threads.
+/// What the host decides where a server may make its own checks. What asks waits for the answer, without a limit of time.
+/// `false` refuses with `M_FORBIDDEN` and nothing is stored, except for events; an error refuses too, and goes to the
+/// [`Logger`]. Called from roomlet's threads.
 #[uniffi::export(foreign)]
 #[async_trait]
 pub trait HostPolicy: Send + Sync {
@@ -47,7 +48,8 @@ pub trait HostPolicy: Send + Sync {
     /// Any: the request is refused.
     async fn accept_request(&self, origin: String, method: String, target: String)
     -> Result<bool, HostError>;
-    /// May this event of another server reach the users? `false` keeps it in the room's history, out of their sight.
+    /// May this event of another server reach the users? `false` keeps it in the room's history, out of their sight. May be
+    /// asked again about an event that comes again.
     ///
     /// # Errors
     /// Any: the event stays out of sight.

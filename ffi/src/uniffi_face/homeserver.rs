@@ -164,8 +164,8 @@ impl Homeserver {
         Ok(ids.iter().map(|id| id.as_str().to_owned()).collect())
     }
 
-    /// The updates after position `since` (0: from the beginning), 1 to `max` of them; waits until there is one. The
-    /// host stores the last position it has handled and resumes there after a crash. Ends when the caller stops
+    /// The updates after position `since` (0: from the beginning), 1 to `max` of them (at most 1,000); waits until there is
+    /// one. The host stores the last position it has handled and resumes there after a crash. Ends when the caller stops
     /// waiting.
     ///
     /// # Errors

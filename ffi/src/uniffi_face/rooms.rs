@@ -32,11 +32,11 @@ fn list<T, U: From<T>>(items: Vec<T>) -> Vec<U> {
 
 #[uniffi::export]
 impl Homeserver {
-    /// Makes a room and gives its id. Invites are sent before it returns; one that is refused fails alone, and
-    /// the updates do not show it.
+    /// Makes a room and gives its id. Invites are sent before it returns; one that fails does so alone, and nothing tells
+    /// of it but the members.
     ///
     /// # Errors
-    /// 402 `UnknownUser`, 105 `UnknownRoomVersion`.
+    /// 402 `UnknownUser`, 105 `UnknownRoomVersion`, 106 `BadParam` for creators in a version without them, 103 `TooLarge`.
     pub async fn create_room(&self, user_id: String, options: CreateRoom) -> Result<String, RoomletError> {
         let (user, options) = (user(&user_id)?, core::CreateRoom::try_from(options)?);
         let id = self
@@ -106,6 +106,9 @@ impl Homeserver {
 
     /// Reads all that is stored, and reports what does not fit together; with `repair`, what follows from other things
     /// is put right. Commands on a room wait while it is looked at.
+    ///
+    /// # Errors
+    /// 600 `Store`: it cannot even be read.
     #[uniffi::method(default(repair = false))]
     pub async fn check_store(&self, repair: bool) -> Result<StoreReport, RoomletError> {
         let report = self
@@ -127,7 +130,8 @@ impl Homeserver {
     /// Invites `target` and gives the id of the event.
     ///
     /// # Errors
-    /// 301 `NotJoined`, 300 `Denied`, 500 `Unreachable`: the invited user's server; 501 `Remote`: it refused.
+    /// 301 `NotJoined`, 300 `Denied`, 500 `Unreachable`: the invited user's server; 501 `Remote`: it refused; 502 `BadReply`;
+    /// 302 `Forbidden`: the host's policy, for a user of this server.
     #[uniffi::method(default(reason = None))]
     pub async fn invite(
         &self,
@@ -188,7 +192,7 @@ impl Homeserver {
     /// Kicks `target` and gives the id of the event.
     ///
     /// # Errors
-    /// 301 `NotJoined`, 300 `Denied`.
+    /// 301 `NotJoined`, 300 `Denied`, 106 `BadParam`: `target` is not there.
     #[uniffi::method(default(reason = None))]
     pub async fn kick(
         &self,
@@ -226,7 +230,7 @@ impl Homeserver {
     /// Lifts the ban of `target` and gives the id of the event.
     ///
     /// # Errors
-    /// 301 `NotJoined`, 300 `Denied`.
+    /// 301 `NotJoined`, 300 `Denied`, 106 `BadParam`: `target` is not banned.
     #[uniffi::method(default(reason = None))]
     pub async fn unban(
         &self,
@@ -242,11 +246,13 @@ impl Homeserver {
         Ok(text(&id))
     }
 
-    /// Sends an event of type `kind` whose `content` is a JSON object, and gives its id. The same `txn_id` of the
-    /// same user gives the same event id, which makes a retry safe.
+    /// Sends an event of type `kind` whose `content` is a JSON object, and gives its id. The same `txn_id` of the same user
+    /// in the same room gives the same event id, which makes a retry safe, whichever command it was given with: this,
+    /// `set_state` or `redact`.
     ///
     /// # Errors
-    /// 301 `NotJoined`, 300 `Denied` (names the rule), 103 `TooLarge`, 100 `BadJson`, 101 `NotCanonical`.
+    /// 301 `NotJoined`, 300 `Denied` (names the rule), 106 `BadParam` for a type that the room's version retired or that has a
+    /// command of its own, 103 `TooLarge`, 100 `BadJson`, 101 `NotCanonical`.
     #[uniffi::method(default(txn_id = None))]
     pub async fn send(
         &self,
@@ -270,7 +276,7 @@ impl Homeserver {
     /// Sends a state event; else as `send`.
     ///
     /// # Errors
-    /// As `send`.
+    /// As `send`; 104 `BadEvent` for another create event.
     #[uniffi::method(default(txn_id = None))]
     pub async fn set_state(
         &self,
@@ -316,9 +322,9 @@ impl Homeserver {
         Ok(text(&id))
     }
 
-    /// A page of up to `limit` events of the timeline as the user may see it, from the token `next` of another page (`from_token`);
-    /// without one from the newest event backwards, or from the oldest forwards. Backwards, other servers are
-    /// asked where the local history ends.
+    /// A page of up to `limit` events (at least 1 and at most 1,000, whatever it says) of the timeline as the user may see
+    /// it, from the token `next` of another page (`from_token`); without one from the newest event backwards, or from the
+    /// oldest forwards. Backwards, other servers are asked where the local history ends.
     ///
     /// # Errors
     /// 301 `NotJoined`, 106 `BadParam`: no such token.

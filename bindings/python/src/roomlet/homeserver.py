@@ -54,7 +54,7 @@ class Homeserver:
 
     A command returns once its result is durable here; other servers hear of it later. Cancelling the wait does not
     stop a command: with a `txn_id` it can be repeated safely. Methods raise `RoomletError`. All homeservers of a
-    process live on one event loop, and their methods are called there.
+    process live on one event loop, and their methods are called there. What they log is in the logger `roomlet`.
     """
 
     def __init__(self, inner: native.Homeserver) -> None:
@@ -134,6 +134,7 @@ class Homeserver:
     ) -> str:
         """Makes a room and gives its id; `version` is by default `Limits.default_room_version`.
 
+        An invite that fails does so alone, and nothing tells of it but the members.
         `additional_creators` are for room versions from 12.
         """
         options = native.CreateRoom(
@@ -215,7 +216,11 @@ class Homeserver:
     async def send(
         self, user_id: str, room_id: str, type: str, content: JsonObject | str, *, txn_id: str | None = None
     ) -> str:
-        """Sends an event; `content` is a JSON object or its text. The same `txn_id` gives the same event id."""
+        """Sends an event; `content` is a JSON object or its text.
+
+        The same `txn_id` of the same user in the same room gives the same event id, whichever command it was given
+        with: this, `set_state` or `redact`.
+        """
         return await bridge.call(self._inner.send(user_id, room_id, type, _text(content), txn_id))
 
     async def send_message(self, user_id: str, room_id: str, body: str, *, txn_id: str | None = None) -> str:
@@ -256,7 +261,10 @@ class Homeserver:
         direction: Direction | str = Direction.BACKWARD,
         limit: int = 50,
     ) -> Page:
-        """A page of the timeline, from the token `Page.next` of another; by default back from the newest event."""
+        """A page of the timeline, from the token `Page.next` of another; by default back from the newest event.
+
+        It has at least 1 and at most 1,000 events, whatever `limit` says.
+        """
         way = _DIRECTIONS[Direction(direction)]
         return bridge.page(await bridge.call(self._inner.timeline(user_id, room_id, from_token, way, limit)))
 

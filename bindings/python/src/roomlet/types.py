@@ -62,7 +62,10 @@ class Transport(Protocol):
 
 @runtime_checkable
 class Policy(Protocol):
-    """What the host decides where a server may make its own checks. False refuses, and so does an exception."""
+    """What the host decides where a server may make its own checks. False refuses, and so does an exception.
+
+    What asks waits for the answer, without a limit of time.
+    """
 
     async def accept_invite(self, room_id: str, sender: str, invitee: str, /) -> bool:
         """May `sender` invite the local user `invitee` to the room?"""

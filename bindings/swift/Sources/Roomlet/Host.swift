@@ -7,13 +7,13 @@ import RoomletGenerated
 /// that there is no response; the reason of an ``Unreachable`` becomes part of the operation's error as it is.
 public typealias Transport = @Sendable (Request) async throws -> Response
 
-/// Takes log lines, on roomlet's threads, and returns soon.
+/// Takes log lines, on roomlet's threads and those that open and close, and returns soon.
 public typealias Logger = @Sendable (LogLevel, String) -> Void
 
 /// What the host decides where a server may make its own checks.
 ///
-/// Each method is asked before anything is stored; `false` refuses, and so does an error, which goes to the log. Those
-/// that a type leaves out accept.
+/// What asks waits for the answer, without a limit of time. `false` refuses, and so does an error, which goes to the log.
+/// Those that a type leaves out accept.
 public protocol Policy: Sendable {
     /// May `sender` invite the local user `invitee` to the room?
     func acceptInvite(roomId: String, sender: String, invitee: String) async throws -> Bool

@@ -2,7 +2,7 @@ import Foundation
 import RoomletGenerated
 
 extension Homeserver {
-    /// Makes a room and gives its id; an invite that is refused fails alone.
+    /// Makes a room and gives its id; an invite that fails does so alone, and nothing tells of it but the members.
     ///
     /// - Parameters:
     ///   - version: The room version; without one `Limits.defaultRoomVersion`.
@@ -114,7 +114,7 @@ extension Homeserver {
 
     /// Kicks `target` and gives the id of the event.
     ///
-    /// - Throws: ``Code/notJoined``, ``Code/denied``.
+    /// - Throws: ``Code/notJoined``, ``Code/denied``; ``Code/badParam`` if `target` is not there.
     @discardableResult
     public func kick(_ userId: String, room: String, target: String, reason: String? = nil) async throws -> String {
         try await cancellable { try await $0.kick(userId: userId, roomId: room, target: target, reason: reason) }
@@ -130,7 +130,7 @@ extension Homeserver {
 
     /// Lifts the ban of `target` and gives the id of the event.
     ///
-    /// - Throws: ``Code/notJoined``, ``Code/denied``.
+    /// - Throws: ``Code/notJoined``, ``Code/denied``; ``Code/badParam`` if there is none.
     @discardableResult
     public func unban(_ userId: String, room: String, target: String, reason: String? = nil) async throws -> String {
         try await cancellable { try await $0.unban(userId: userId, roomId: room, target: target, reason: reason) }
@@ -138,9 +138,11 @@ extension Homeserver {
 
     /// Sends an event of type `kind` whose `content` is a JSON object, and gives its id.
     ///
-    /// The same `txnId` of the same user gives the same event id, which makes a retry safe.
+    /// The same `txnId` of the same user in the same room gives the same event id, which makes a retry safe, whichever
+    /// command it was given with: this, `setState` or `redact`.
     ///
-    /// - Throws: ``Code/notJoined``, ``Code/denied`` (the message names the rule), ``Code/tooLarge``, ``Code/badJson``,
+    /// - Throws: ``Code/notJoined``, ``Code/denied`` (the message names the rule); ``Code/badParam`` for a type that the
+    ///   room's version retired or that has a command of its own; ``Code/tooLarge``, ``Code/badJson``,
     ///   ``Code/notCanonical``.
     @discardableResult
     public func send(
@@ -190,9 +192,9 @@ extension Homeserver {
         }
     }
 
-    /// A page of up to `limit` events of the timeline as the user may see it, from the token `next` of another page;
-    /// without one from the newest event backward, or from the oldest forward. Backward, other servers are asked where
-    /// the local history ends.
+    /// A page of up to `limit` events (at least 1 and at most 1,000) of the timeline as the user may see it, from the token
+    /// `next` of another page; without one from the newest event backward, or from the oldest forward. Backward, other
+    /// servers are asked where the local history ends.
     ///
     /// - Throws: ``Code/notJoined``; ``Code/badParam`` for a token that is none.
     public func timeline(

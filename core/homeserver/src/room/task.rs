@@ -89,8 +89,8 @@ pub(super) struct Rest {
     pub(super) try_close: Box<dyn Fn() -> bool + Send>,
 }
 
-/// Runs a room until its last handle is gone, or nobody touched it for a while, or until `closing` changes, as the server ends: then the jobs that wait
-/// are done, and no more are taken, whoever still has a handle.
+/// Runs a room until its last handle is gone, or nobody touched it for a while, or until `closing` changes, as the server
+/// ends: then the jobs that wait are done, and no more are taken, whoever still has a handle.
 pub(super) async fn run(
     mut room: OpenRoom,
     mut jobs: mpsc::UnboundedReceiver<Box<dyn Job>>,

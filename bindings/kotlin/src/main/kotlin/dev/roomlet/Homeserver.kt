@@ -47,8 +47,8 @@ public class Homeserver private constructor(private val native: Native) : AutoCl
     public suspend fun accounts(): List<String> = translated { native.accounts() }
 
     /**
-     * Makes a room and gives its id. The users in [invite] are invited before it returns; an invite that is refused
-     * fails alone. Throws [Code.UNKNOWN_USER], [Code.UNKNOWN_ROOM_VERSION].
+     * Makes a room and gives its id. The users in [invite] are invited before it returns; an invite that fails does so
+     * alone, and nothing tells of it but the members. Throws [Code.UNKNOWN_USER], [Code.UNKNOWN_ROOM_VERSION].
      *
      * @param version the room version; without one [Limits.defaultRoomVersion]
      * @param type the type in the room's create event, as `m.space`
@@ -137,7 +137,10 @@ public class Homeserver private constructor(private val native: Native) : AutoCl
     public suspend fun leave(userId: String, roomId: String, reason: String? = null): String? =
         translated { native.leave(userId, roomId, reason) }
 
-    /** Kicks [target] and gives the id of the event. Throws [Code.NOT_JOINED], [Code.DENIED]. */
+    /**
+     * Kicks [target] and gives the id of the event. Throws [Code.NOT_JOINED], [Code.DENIED]; [Code.BAD_PARAM] where
+     * [target] is not there.
+     */
     public suspend fun kick(userId: String, roomId: String, target: String, reason: String? = null): String =
         translated { native.kick(userId, roomId, target, reason) }
 
@@ -145,14 +148,19 @@ public class Homeserver private constructor(private val native: Native) : AutoCl
     public suspend fun ban(userId: String, roomId: String, target: String, reason: String? = null): String =
         translated { native.ban(userId, roomId, target, reason) }
 
-    /** Lifts the ban of [target] and gives the id of the event. Throws [Code.NOT_JOINED], [Code.DENIED]. */
+    /**
+     * Lifts the ban of [target] and gives the id of the event. Throws [Code.NOT_JOINED], [Code.DENIED]; [Code.BAD_PARAM]
+     * where there is none.
+     */
     public suspend fun unban(userId: String, roomId: String, target: String, reason: String? = null): String =
         translated { native.unban(userId, roomId, target, reason) }
 
     /**
      * Sends an event of type [kind] whose [content] is a JSON object, and gives its id. The same [txnId] of the same
-     * user gives the same event id, which makes a retry safe. Throws [Code.NOT_JOINED], [Code.DENIED] (the message names
-     * the rule), [Code.TOO_LARGE], [Code.BAD_JSON], [Code.NOT_CANONICAL].
+     * user in the same room gives the same event id, which makes a retry safe, whichever command it was given with: this,
+     * [setState] or [redact]. Throws [Code.NOT_JOINED], [Code.DENIED] (the message names the rule); [Code.BAD_PARAM] for a
+     * type that the room's version retired or that has a command of its own; [Code.TOO_LARGE], [Code.BAD_JSON],
+     * [Code.NOT_CANONICAL].
      */
     public suspend fun send(
         userId: String,
@@ -192,8 +200,8 @@ public class Homeserver private constructor(private val native: Native) : AutoCl
     ): String = translated { native.redact(userId, roomId, eventId, reason, txnId) }
 
     /**
-     * A page of up to [limit] events of the timeline as the user may see it, from the token `next` of another page;
-     * without one from the newest event backward, or from the oldest forward. Backward, other servers are asked where
+     * A page of up to [limit] events (at least 1 and at most 1,000) of the timeline as the user may see it, from the token
+     * `next` of another page; without one from the newest event backward, or from the oldest forward. Backward, other servers are asked where
      * the local history ends. Throws [Code.NOT_JOINED]; [Code.BAD_PARAM] for a token that is none.
      */
     public suspend fun timeline(
@@ -285,7 +293,7 @@ public class Homeserver private constructor(private val native: Native) : AutoCl
          * @param serverName the domain of its users; it cannot change once the store was made
          * @param path the SQLite file, made if it is not there; without one nothing survives the process
          * @param policy what the host decides; without one nothing is refused
-         * @param logger takes log lines, on roomlet's threads, and returns soon
+         * @param logger takes log lines, on roomlet's threads and those that open and close, and returns soon
          */
         public suspend fun open(
             serverName: String,

@@ -19,8 +19,8 @@ public fun interface Transport {
 public typealias UnreachableException = dev.roomlet.ffi.TransportException.Unreachable
 
 /**
- * What the host decides where a server may make its own checks. Each method is asked before anything is stored; false
- * refuses, and so does an exception, which goes to the log. As they are here, all accept.
+ * What the host decides where a server may make its own checks. What asks waits for the answer, without a limit of time.
+ * False refuses, and so does an exception, which goes to the log. As they are here, all accept.
  */
 public interface Policy {
     /** May [sender] invite the local user [invitee] to the room? */
