@@ -67,8 +67,17 @@ struct Config {
     std::uint32_t outbound_burst = 0;
     std::uint64_t backoff_first_ms = 0;
     std::uint64_t backoff_max_ms = 0;
+    std::uint64_t outbox_per_destination = 0;
+    std::uint32_t missing_events_per_request = 0;
+    std::uint32_t missing_events_rounds = 0;
+    std::uint64_t staged_per_room = 0;
+    std::uint64_t open_rooms = 0;
+    std::int64_t key_validity_ms = 0;
+    std::uint64_t cache_bytes = 0;
+    std::uint64_t room_idle_ms = 0;
 };
 
+/// Which way a page of a timeline goes: to the past, to the present.
 enum class Direction : std::int32_t { Backward = ROOMLET_BACKWARD, Forward = ROOMLET_FORWARD };
 
 namespace detail {
@@ -207,6 +216,7 @@ public:
         }
     }
 
+    /// Answers; a second answer is ignored.
     void answer(bool allow) {
         roomlet_question *question = std::exchange(question_, nullptr);
         (allow ? roomlet_question_allow : roomlet_question_refuse)(question, nullptr);
@@ -223,22 +233,28 @@ public:
     virtual ~Host() = default;
     /// Carries `request` to its destination; answer `reply` from any thread, now or later.
     virtual void send(Request request, Reply reply) = 0;
+    /// Takes a message for the developer's log; `level` is one of ROOMLET_LOG_….
     virtual void log(std::int32_t level, std::string_view message) { (void)level, (void)message; }
+    /// There are new updates; `token` is the newest one's.
     virtual void updates_available(std::string_view token) { (void)token; }
+    /// May `sender` invite the local user `invitee`? As the other questions, it says yes where it is not overridden.
     virtual void accept_invite(const std::string &room_id, const std::string &sender, const std::string &invitee,
                                Question question) {
         (void)room_id, (void)sender, (void)invitee;
         question.answer(true);
     }
+    /// May `user_id` of another server join through this one?
     virtual void accept_join(const std::string &room_id, const std::string &user_id, Question question) {
         (void)room_id, (void)user_id;
         question.answer(true);
     }
+    /// May the server `origin` make this request?
     virtual void accept_request(const std::string &origin, const std::string &method, const std::string &target,
                                 Question question) {
         (void)origin, (void)method, (void)target;
         question.answer(true);
     }
+    /// May this event of another server reach users? Refused, it stays in the room's history, out of their sight.
     virtual void accept_event(const std::string &room_id, const std::string &event_id, const std::string &sender,
                               const std::string &type, Question question) {
         (void)room_id, (void)event_id, (void)sender, (void)type;
@@ -348,6 +364,14 @@ public:
         raw.outbound_burst = config.outbound_burst;
         raw.backoff_first_ms = config.backoff_first_ms;
         raw.backoff_max_ms = config.backoff_max_ms;
+        raw.outbox_per_destination = config.outbox_per_destination;
+        raw.missing_events_per_request = config.missing_events_per_request;
+        raw.missing_events_rounds = config.missing_events_rounds;
+        raw.staged_per_room = config.staged_per_room;
+        raw.open_rooms = config.open_rooms;
+        raw.key_validity_ms = config.key_validity_ms;
+        raw.cache_bytes = config.cache_bytes;
+        raw.room_idle_ms = config.room_idle_ms;
         roomlet_host callbacks = detail::host_of(user_data.get());
         roomlet_server *server = nullptr;
         roomlet_error *error = nullptr;
@@ -362,7 +386,9 @@ public:
         roomlet_error *error = nullptr;
         detail::check(roomlet_server_close(server_.get(), &error), error);
     }
+    /// The server's name.
     std::string name() const { return detail::string_of(roomlet_server_name(server_.get())); }
+    /// The network is back, or the app woke up: deliveries that wait for a retry are tried at once.
     void wake() {
         roomlet_error *error = nullptr;
         detail::check(roomlet_server_wake(server_.get(), &error), error);

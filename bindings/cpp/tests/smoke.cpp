@@ -69,6 +69,8 @@ protected:
         config.server_name = name;
         config.store_path = dir_ + "/" + name + ".db";
         config.backoff_first_ms = 50;
+        config.open_rooms = 1;
+        config.cache_bytes = 1;
         auto server = std::make_unique<Server>(config, relay_);
         relay_->reach(*server);
         return server;
