@@ -10,8 +10,7 @@ pub fn is_retired(kind: &str) -> bool {
 }
 
 /// A text block: `m.text` with one plain representation (I1-3).
-#[must_use]
-pub fn text_block(body: &str) -> Value {
+fn text_block(body: &str) -> Value {
     Value::Array(vec![Value::Object(Map::from([(
         "body".to_owned(),
         Value::from(body),
@@ -28,36 +27,10 @@ pub fn topic(topic: &str) -> Map {
     ])
 }
 
-/// The plain text of an `m.text` block: the first representation whose type is `text/plain`, entries that are
-/// not understood skipped (I1-3). `None` where the block is unusable.
-#[must_use]
-pub fn plain_text(content: &Map) -> Option<&str> {
-    content.get("m.text")?.as_array()?.iter().find_map(|entry| {
-        let mimetype = entry.get("mimetype");
-        let plain = mimetype.is_none_or(|kind| kind.as_str() == Some("text/plain"));
-        if plain { entry.get("body")?.as_str() } else { None }
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use roomlet_wire::json;
-
-    #[test]
-    fn first_plain_representation_wins() {
-        let content = json::parse_object(
-            br#"{"m.text":[7,{"mimetype":"text/plain"},{"mimetype":"text/html","body":"<b>x</b>"},{"body":"x"},{"body":"y"}]}"#,
-        )
-        .unwrap();
-        assert_eq!(plain_text(&content), Some("x"));
-    }
-
-    #[test]
-    fn text_that_is_no_list_is_unusable() {
-        let content = json::parse_object(br#"{"m.text":"x"}"#).unwrap();
-        assert_eq!(plain_text(&content), None);
-    }
 
     #[test]
     fn topic_reads_in_both_ways() {

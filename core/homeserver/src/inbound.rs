@@ -1,6 +1,7 @@
 //! Requests of other servers, answered: authentication, access control, membership, work — in that order (FED-4).
 
 use crate::{
+    create::object,
     inner::Inner,
     room::{Held, OpenRoom, RoomHandle},
 };
@@ -13,13 +14,6 @@ use std::sync::Arc;
 
 /// Events that one `/backfill` or `get_missing_events` is answered with at most (FED-41).
 const MAX_HISTORY: usize = 100;
-
-fn object<const N: usize>(entries: [(&str, Value); N]) -> Map {
-    entries
-        .into_iter()
-        .map(|(key, value)| (key.to_owned(), value))
-        .collect()
-}
 
 /// The events as they go to a server.
 fn values(events: impl IntoIterator<Item = Arc<Held>>) -> Value {
