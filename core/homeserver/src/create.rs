@@ -60,13 +60,7 @@ impl Inner {
     /// The version of a name; the default one without.
     pub(crate) fn version_named(&self, name: Option<&str>) -> Result<&'static RoomVersion> {
         let name = name.unwrap_or(&self.config.limits.default_room_version);
-        RoomVersion::get(name).ok_or_else(|| {
-            let about = format!(
-                "room version {name:?} is not one of {}",
-                RoomVersion::supported().collect::<Vec<_>>().join(", ")
-            );
-            Error::new(Code::UnknownRoomVersion, about)
-        })
+        RoomVersion::named(name)
     }
 
     /// Gives a new room its id: any, or that of its create event, which is made then (EV-4).

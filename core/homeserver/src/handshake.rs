@@ -251,13 +251,7 @@ impl Inner {
         event: Map,
         preview: Vec<Value>,
     ) -> Result<Map> {
-        let version = RoomVersion::get(version).ok_or_else(|| {
-            Error::new(
-                Code::UnknownRoomVersion,
-                format!("room version {version:?} is not known here"),
-            )
-            .with_room_version(version)
-        })?;
+        let version = RoomVersion::named(version).map_err(|error| error.with_room_version(version))?;
         let pdu = self.verify_object(event, version).await?;
         let invitee = pdu.state_key.as_deref().and_then(|key| UserId::parse(key).ok());
         let rules = [

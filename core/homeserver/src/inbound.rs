@@ -156,12 +156,7 @@ impl Inner {
                     .await?
             }
             Inbound::QueryProfile { user, .. } => {
-                if !self.is_local(&user) || !self.store.has_account(&user)? {
-                    return Err(Error::new(
-                        Code::UnknownUser,
-                        format!("user {user} is no account of {}", self.me),
-                    ));
-                }
+                self.check_account(&user)?;
                 Map::new()
             }
             Inbound::QueryDirectory { alias } => {
@@ -171,12 +166,7 @@ impl Inner {
                 ));
             }
             Inbound::UserDevices { user } => {
-                if !self.is_local(&user) || !self.store.has_account(&user)? {
-                    return Err(Error::new(
-                        Code::UnknownUser,
-                        format!("user {user} is no account of {}", self.me),
-                    ));
-                }
+                self.check_account(&user)?;
                 // Accounts have no devices yet: end-to-end encryption keys are the host's matter.
                 object([
                     ("user_id", user.as_str().into()),

@@ -103,7 +103,7 @@ impl Inner {
         Ok(())
     }
 
-    /// Refuses commands of users that are no accounts here.
+    /// Refuses users that are no accounts here, and all after the server was closed.
     pub(crate) fn check_account(&self, user: &UserId) -> Result<()> {
         self.check_open()?;
         if user.server() == self.me.as_str() && self.store.has_account(user)? {

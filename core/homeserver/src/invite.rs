@@ -89,12 +89,7 @@ impl Inner {
 
     /// Refuses invites of local users who do not exist, or whom the host's policy shields.
     pub(crate) async fn check_invitee(&self, sender: &UserId, room: &RoomId, invitee: &UserId) -> Result<()> {
-        if !self.store.has_account(invitee)? {
-            return Err(Error::new(
-                Code::UnknownUser,
-                format!("user {invitee} is no account of {}", self.me),
-            ));
-        }
+        self.check_account(invitee)?;
         if self.policy.accept_invite(room, sender, invitee).await {
             return Ok(());
         }

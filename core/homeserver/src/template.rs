@@ -68,11 +68,5 @@ impl Inner {
 
 /// The version that a template names; absent means 1 (FED-30).
 pub(crate) fn negotiated(version: Option<&str>) -> Result<&'static RoomVersion> {
-    let version = version.unwrap_or("1");
-    RoomVersion::get(version).ok_or_else(|| {
-        Error::new(
-            Code::UnknownRoomVersion,
-            format!("room version {version:?} is not known here"),
-        )
-    })
+    RoomVersion::named(version.unwrap_or("1"))
 }

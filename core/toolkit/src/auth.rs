@@ -4,10 +4,9 @@ use crate::{
     event::believe,
     graph::{Graph, cited},
     json::parse_event,
-    version::known,
 };
 use roomlet_room::{AuthState, Denied, Node, auth};
-use roomlet_wire::{Code, Error, Result};
+use roomlet_wire::{Code, Error, Result, RoomVersion};
 
 /// What the authorization rules say of an event.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -39,7 +38,7 @@ impl From<std::result::Result<(), Denied>> for Verdict {
 /// `UnknownEvent` for an auth event that is not among them; those of [`check_event`](crate::check_event), for any of
 /// the events.
 pub fn check_auth_events(event: &str, auth_events: &[String], version: &str) -> Result<Verdict> {
-    let version = known(version)?;
+    let version = RoomVersion::named(version)?;
     let pdu = believe(event, version)?;
     let graph = Graph::of_leaves(version, auth_events.iter().map(String::as_str))?;
     let named = cited(&pdu);
@@ -60,7 +59,7 @@ pub fn check_auth_events(event: &str, auth_events: &[String], version: &str) -> 
 /// # Errors
 /// Those of [`check_event`](crate::check_event), for any of the events.
 pub fn check_auth(event: &str, state: &[String], version: &str) -> Result<Verdict> {
-    let version = known(version)?;
+    let version = RoomVersion::named(version)?;
     let pdu = believe(event, version)?;
     let graph = Graph::of_leaves(version, state.iter().map(String::as_str))?;
     let node = graph.node_of(pdu);
@@ -82,7 +81,7 @@ fn check_ids(node: &Node) -> std::result::Result<(), Denied> {
 /// # Errors
 /// `BadJson`, `NotCanonical`; `BadEvent` for a field that is missing; `UnknownRoomVersion`.
 pub fn auth_types(event: &str, version: &str) -> Result<Vec<(String, String)>> {
-    let version = known(version)?;
+    let version = RoomVersion::named(version)?;
     let event = parse_event(event, version)?;
     let text = |key: &str| {
         let text = event.get(key).and_then(|value| value.as_str());
@@ -109,7 +108,7 @@ pub fn auth_types(event: &str, version: &str) -> Result<Vec<(String, String)>> {
 /// As there; those of [`check_event`](crate::check_event), for the events of the state.
 pub fn select_auth_events(event: &str, state: &[String], version: &str) -> Result<Vec<String>> {
     let wanted = auth_types(event, version)?;
-    let graph = Graph::of_leaves(known(version)?, state.iter().map(String::as_str))?;
+    let graph = Graph::of_leaves(RoomVersion::named(version)?, state.iter().map(String::as_str))?;
     let find = |(kind, key): &(String, String)| {
         let is_it = |pdu: &roomlet_wire::pdu::Event| pdu.is_state(kind, key);
         let found = graph.nodes().iter().rfind(|node| is_it(&node.pdu))?;

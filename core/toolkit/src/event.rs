@@ -1,9 +1,6 @@
 //! Single events: form, hashes, id, redaction, signatures.
 
-use crate::{
-    json::{key_pair, parse, parse_event, public},
-    version::known,
-};
+use crate::json::{key_pair, parse, parse_event, public};
 use roomlet_wire::{
     Code, Error, Map, Parsed, Pdu, Result, RoomVersion, ServerName, Value, Verified, hash, json, redact,
     sign::{self, KeyRing, PublicKey},
@@ -22,7 +19,7 @@ pub fn content_hash(event: &str) -> Result<String> {
 /// # Errors
 /// `UnknownRoomVersion`; those of [`check_event`].
 pub fn event_id(event: &str, version: &str) -> Result<String> {
-    Ok(read(event, known(version)?)?.id.as_str().to_owned())
+    Ok(read(event, RoomVersion::named(version)?)?.id.as_str().to_owned())
 }
 
 /// What is left of an event after a redaction (EV-10), in canonical form.
@@ -30,7 +27,7 @@ pub fn event_id(event: &str, version: &str) -> Result<String> {
 /// # Errors
 /// `UnknownRoomVersion`, `BadJson`, `NotCanonical`.
 pub fn redact(event: &str, version: &str) -> Result<String> {
-    let version = known(version)?;
+    let version = RoomVersion::named(version)?;
     Ok(json::map_to_canonical(&redact::redact(
         &parse_event(event, version)?,
         version,
@@ -42,7 +39,7 @@ pub fn redact(event: &str, version: &str) -> Result<String> {
 /// # Errors
 /// `UnknownRoomVersion`; those of [`check_event`].
 pub fn required_signers(event: &str, version: &str) -> Result<Vec<String>> {
-    let signers = read(event, known(version)?)?.required_signers();
+    let signers = read(event, RoomVersion::named(version)?)?.required_signers();
     Ok(signers.iter().map(String::from).collect())
 }
 
@@ -52,7 +49,7 @@ pub fn required_signers(event: &str, version: &str) -> Result<Vec<String>> {
 /// # Errors
 /// `BadEvent`, `BadJson`, `NotCanonical`, `TooLarge`, `BadId`, naming field and rule; `UnknownRoomVersion`.
 pub fn check_event(event: &str, version: &str) -> Result<()> {
-    read(event, known(version)?).map(|_| ())
+    read(event, RoomVersion::named(version)?).map(|_| ())
 }
 
 /// An event with its content hash and the signature of `server` (EV-5, EV-7), in canonical form. Signatures that it
@@ -61,7 +58,7 @@ pub fn check_event(event: &str, version: &str) -> Result<()> {
 /// # Errors
 /// `UnknownRoomVersion`, `BadJson`, `NotCanonical`, `BadId`, `BadParam` for the seed and for a key id that is not of ed25519.
 pub fn sign_event(event: &str, version: &str, server: &str, key_id: &str, seed: &str) -> Result<String> {
-    let (version, server) = (known(version)?, ServerName::parse(server)?);
+    let (version, server) = (RoomVersion::named(version)?, ServerName::parse(server)?);
     let (mut event, key) = (parse_event(event, version)?, key_pair(key_id, seed)?);
     let sha256 = hash::content_hash(&event);
     let hashes = [("sha256".to_owned(), Value::from(sha256))];
@@ -78,7 +75,7 @@ pub fn sign_event(event: &str, version: &str, server: &str, key_id: &str, seed: 
 /// `MissingSignature`, `BadSignature`, `UnknownKey`; those of [`check_event`]; `BadParam` for `keys`, also where they are no
 /// JSON.
 pub fn verify_event(event: &str, version: &str, keys: &str) -> Result<String> {
-    let event = read(event, known(version)?)?;
+    let event = read(event, RoomVersion::named(version)?)?;
     let keys = parse(keys).map_err(|error| Error::new(Code::BadParam, format!("keys: {}", error.about())))?;
     Ok(event.verify(&Keys(keys))?.json().to_owned())
 }

@@ -3,7 +3,6 @@
 use crate::{
     event::believe,
     graph::{Graph, cited, missing},
-    version::known,
 };
 use roomlet_room::{StateMap, resolve};
 use roomlet_wire::{Code, Error, EventId, Pdu, Result, RoomVersion, Verified};
@@ -20,7 +19,7 @@ const EVENTS: usize = 1 << 20;
 /// `UnknownEvent` for an event that is needed and not given, `BadEvent` for two events of a state with the same type and
 /// state key; those of [`check_event`](crate::check_event).
 pub fn resolve_state(version: &str, states: &[Vec<String>], events: &[String]) -> Result<Vec<String>> {
-    let known_version = known(version)?;
+    let known_version = RoomVersion::named(version)?;
     let mut by_id: HashMap<String, &str> = HashMap::with_capacity(events.len());
     for event in events {
         by_id.insert(believe(event, known_version)?.id.as_str().to_owned(), event);
@@ -42,7 +41,7 @@ pub fn resolve_state_from(
     states: &[Vec<String>],
     mut source: impl FnMut(Vec<String>) -> Result<Vec<String>>,
 ) -> Result<Vec<String>> {
-    let version = known(version)?;
+    let version = RoomVersion::named(version)?;
     let states = states
         .iter()
         .map(|ids| ids.iter().map(|id| EventId::parse(id)).collect())

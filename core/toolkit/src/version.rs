@@ -1,7 +1,7 @@
 //! What the room versions can do.
 
 use roomlet_wire::{
-    Code, Error, Result, RoomVersion,
+    Result, RoomVersion,
     version::{EventFormat, PowerFormat, Resolution},
 };
 
@@ -55,7 +55,7 @@ pub fn room_versions() -> Vec<String> {
 /// # Errors
 /// `UnknownRoomVersion`.
 pub fn room_version(id: &str) -> Result<RoomVersionInfo> {
-    let version = known(id)?;
+    let version = RoomVersion::named(id)?;
     Ok(RoomVersionInfo {
         id: version.id.to_owned(),
         is_stable: !version.id.starts_with("org."),
@@ -85,13 +85,5 @@ pub fn room_version(id: &str) -> Result<RoomVersionInfo> {
         room_id_is_create_hash: version.room_id_is_create_hash,
         creators_rank_above: version.creators_rank_above,
         extensible_events: version.extensible_events,
-    })
-}
-
-pub(crate) fn known(id: &str) -> Result<&'static RoomVersion> {
-    RoomVersion::get(id).ok_or_else(|| {
-        let all: Vec<&str> = RoomVersion::supported().collect();
-        let about = format!("room version {id:?} is not one of {}", all.join(", "));
-        Error::new(Code::UnknownRoomVersion, about)
     })
 }

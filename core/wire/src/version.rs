@@ -2,6 +2,9 @@
 //!
 //! Code asks a flag, never a version's name.
 
+use crate::error::{Code, Error, Result};
+use alloc::{format, vec::Vec};
+
 /// How events look on the wire (EV-2, ID-8).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum EventFormat {
@@ -189,6 +192,18 @@ impl RoomVersion {
     #[must_use]
     pub fn get(id: &str) -> Option<&'static RoomVersion> {
         TABLE.iter().find(|version| version.id == id)
+    }
+
+    /// The version that a user or a server names.
+    ///
+    /// # Errors
+    /// [`Code::UnknownRoomVersion`], listing those that are known.
+    pub fn named(id: &str) -> Result<&'static RoomVersion> {
+        Self::get(id).ok_or_else(|| {
+            let all = Self::supported().collect::<Vec<_>>().join(", ");
+            let about = format!("room version {id:?} is not one of {all}");
+            Error::new(Code::UnknownRoomVersion, about)
+        })
     }
 
     /// The names of all versions.

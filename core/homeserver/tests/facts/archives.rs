@@ -192,7 +192,7 @@ async fn what_is_no_archive_is_refused() {
         (
             vec![unknown.into()],
             Code::UnknownRoomVersion,
-            "room version \"99\" is not known here",
+            "room version \"99\" is not one of",
         ),
         (
             vec!["x".repeat(300_000)],

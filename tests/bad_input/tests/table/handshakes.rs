@@ -171,7 +171,7 @@ rows! { frame:
     an_invite_of_an_unknown_user: |s| invite(s, |i| i.target = "@nobody:a.test".into()) => UnknownUser, "user @nobody:a.test is no account of a.test";
     an_invite_without_signature: |s| invite(s, |i| i.unsigned = true) => MissingSignature, "peer.test did not sign it";
     an_invite_in_the_name_of_another_server: |s| invite(s, |i| i.sender = UserId::parse("@x:third.test").unwrap()) => MissingSignature, "third.test did not sign it";
-    an_invite_to_a_room_of_an_unknown_version: |s| invite(s, |i| i.version = "99") => UnknownRoomVersion, "room version \"99\" is not known here";
+    an_invite_to_a_room_of_an_unknown_version: |s| invite(s, |i| i.version = "99") => UnknownRoomVersion, "room version \"99\" is not one of";
     an_invite_that_is_no_object: |s| invite(s, |i| i.body = body_part("event", "7")) => BadParam, "`event` is or holds an integer; it must be an object";
     an_invite_with_a_version_that_is_a_number: |s| invite(s, |i| i.body = body_part("room_version", "10")) => BadParam, "`room_version` is or holds an integer; it must be a string";
     an_invite_that_is_far_too_large: |s| invite(s, |i| i.body = body_part("event", &too_large())) => TooLarge, "`event` has 1048584 bytes, at most 1048576 (TM-1)";
