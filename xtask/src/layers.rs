@@ -73,7 +73,7 @@ const LAYERS: &[Layer] = &[
     Layer {
         name: "roomlet-ffi",
         folder: "ffi",
-        may_use: &[HOMESERVER, TOOLKIT, FEDERATION, STORE, WIRE],
+        may_use: &[HOMESERVER, TOOLKIT, WIRE],
         pure: false,
     },
 ];

@@ -118,7 +118,7 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Writes include/roomlet.h and include/roomlet.symbols
+    /// Writes the files of include/ from the sources of the C face
     Header,
     /// Runs the C tests: plain, under valgrind, with AddressSanitizer
     C,
