@@ -287,7 +287,8 @@ typedef struct roomlet_config {
    */
   struct roomlet_bytes server_name;
   /**
-   * The path of the SQLite file that holds all state, made if it is not there. Empty: nothing survives the close.
+   * The path of the SQLite file that holds all state, made if it is not there. Beside it are files with the endings
+   * `-wal` and `-shm` while it is open, and `.lock` from then on. Empty: nothing survives the close.
    */
   struct roomlet_bytes store_path;
   /**
@@ -615,9 +616,10 @@ roomlet_code roomlet_question_refuse(struct roomlet_question *question,
  * Opens a server: makes or opens its store, makes a signing key on first use, resumes what was under way. Blocks while
  * the store opens. `config` and `host` are copied; `host.user_data` stays in use until `host.release`.
  *
- * Not from a callback. Errors: ROOMLET_BAD_ID for the name; ROOMLET_STORE_LOCKED, ROOMLET_STORE_DAMAGED,
- * ROOMLET_STORE_NEWER, ROOMLET_STORE_FULL; ROOMLET_BAD_PARAM if the store is another server's; ROOMLET_BUSY if the
- * system gives no threads; ROOMLET_WRONG_THREAD.
+ * Not from a callback. Errors: ROOMLET_BAD_ID for the name; ROOMLET_STORE, ROOMLET_STORE_LOCKED, ROOMLET_STORE_DAMAGED,
+ * ROOMLET_STORE_NEWER, ROOMLET_STORE_FULL; ROOMLET_BAD_PARAM if the store is another server's or `key_validity_ms` is below 0;
+ * ROOMLET_UNKNOWN_ROOM_VERSION for `default_room_version`; ROOMLET_BAD_ARGUMENT; ROOMLET_BUSY if the system gives no threads;
+ * ROOMLET_WRONG_THREAD.
  */
 roomlet_code roomlet_server_open(const struct roomlet_config *config,
                                  const struct roomlet_host *host,
@@ -1083,8 +1085,8 @@ roomlet_code roomlet_updates_last(const struct roomlet_server *server,
                                   struct roomlet_error **err);
 
 /**
- * Forgets updates up to and with the one with token `up_to`, which every reader has handled. The result is empty. Any
- * thread. Errors: ROOMLET_BAD_PARAM for text that is no token.
+ * Forgets updates up to and with the one with token `up_to`, which every reader has handled; without this the stream only
+ * grows. The result is empty. Any thread. Errors: ROOMLET_BAD_PARAM for text that is no token.
  */
 roomlet_code roomlet_updates_trim(struct roomlet_server *server,
                                   struct roomlet_bytes up_to,

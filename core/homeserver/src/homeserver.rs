@@ -13,7 +13,7 @@ use crate::{
 use roomlet_federation::{Client, Env, KeyCache, KeySettings, Sender, SenderSettings};
 use roomlet_store::{MemoryStore, SqliteOptions, SqliteStore, Store, Write};
 use roomlet_wire::{
-    Code, Error, EventId, Result, RoomId, ServerName, StreamPos, UserId,
+    Code, Error, EventId, Result, RoomId, RoomVersion, ServerName, StreamPos, UserId,
     frame::{Request, Response},
 };
 use std::{
@@ -47,7 +47,8 @@ impl Homeserver {
     /// Opens the store, makes a signing key on first use, resumes what was under way.
     ///
     /// # Errors
-    /// `StoreLocked`, `StoreDamaged`, `StoreNewer`, `StoreFull`; `BadParam` if the store is another server's.
+    /// `StoreLocked`, `StoreDamaged`, `StoreNewer`, `StoreFull`, `Store`; `BadParam` if the store is another server's;
+    /// `UnknownRoomVersion` and `BadParam` for [`Limits`] that mean nothing.
     pub async fn open(config: Config, env: Env, policy: Arc<dyn Policy>) -> Result<Self> {
         let store: Arc<dyn Store> = match &config.store {
             StoreKind::File(path) => Arc::new(SqliteStore::open(path, SqliteOptions::default())?),
@@ -67,6 +68,7 @@ impl Homeserver {
         store: Arc<dyn Store>,
     ) -> Result<Self> {
         let me = config.server_name.clone();
+        check_limits(&config.limits)?;
         check_name(&*store, &me).await?;
         let limits = &config.limits;
         let timeout = Duration::from_millis(limits.request_timeout_ms);
@@ -441,7 +443,7 @@ impl Homeserver {
         self.inner.store.last_update()
     }
 
-    /// Forgets updates up to and with `up_to`, which every reader has handled.
+    /// Forgets updates up to and with `up_to`, which every reader has handled. Without this the stream only grows.
     pub async fn trim_updates(&self, up_to: StreamPos) -> Result<()> {
         self.inner.check_open()?;
         self.inner.commit(vec![Write::TrimUpdates(up_to)]).await
@@ -456,6 +458,20 @@ fn sender_settings(limits: &Limits) -> SenderSettings {
         backoff_max: Duration::from_millis(limits.backoff_max_ms),
         outbox_per_destination: limits.outbox_per_destination,
     }
+}
+
+/// Refuses limits under which a server would open and then fail at its work.
+fn check_limits(limits: &Limits) -> Result<()> {
+    RoomVersion::named(&limits.default_room_version)
+        .map_err(|error| error.context("default_room_version"))?;
+    if limits.key_validity_ms > 0 {
+        return Ok(());
+    }
+    let about = format!(
+        "key_validity_ms: {} is not above 0, so that no server would take the key",
+        limits.key_validity_ms
+    );
+    Err(Error::new(Code::BadParam, about))
 }
 
 /// The store belongs to one server name for ever.

@@ -39,7 +39,8 @@ pub struct roomlet_config {
     pub struct_size: usize,
     /// The server's name, as `example.org` or `localhost:8448`: the domain of its users. It cannot change later.
     pub server_name: roomlet_bytes,
-    /// The path of the SQLite file that holds all state, made if it is not there. Empty: nothing survives the close.
+    /// The path of the SQLite file that holds all state, made if it is not there. Beside it are files with the endings
+    /// `-wal` and `-shm` while it is open, and `.lock` from then on. Empty: nothing survives the close.
     pub store_path: roomlet_bytes,
     /// The version of rooms made without one. Default `I.1`.
     pub default_room_version: roomlet_bytes,
@@ -207,9 +208,10 @@ async fn announce_updates(homeserver: Homeserver, host: Arc<Host>) {
 /// Opens a server: makes or opens its store, makes a signing key on first use, resumes what was under way. Blocks while
 /// the store opens. `config` and `host` are copied; `host.user_data` stays in use until `host.release`.
 ///
-/// Not from a callback. Errors: ROOMLET_BAD_ID for the name; ROOMLET_STORE_LOCKED, ROOMLET_STORE_DAMAGED,
-/// ROOMLET_STORE_NEWER, ROOMLET_STORE_FULL; ROOMLET_BAD_PARAM if the store is another server's; ROOMLET_BUSY if the
-/// system gives no threads; ROOMLET_WRONG_THREAD.
+/// Not from a callback. Errors: ROOMLET_BAD_ID for the name; ROOMLET_STORE, ROOMLET_STORE_LOCKED, ROOMLET_STORE_DAMAGED,
+/// ROOMLET_STORE_NEWER, ROOMLET_STORE_FULL; ROOMLET_BAD_PARAM if the store is another server's or `key_validity_ms` is below 0;
+/// ROOMLET_UNKNOWN_ROOM_VERSION for `default_room_version`; ROOMLET_BAD_ARGUMENT; ROOMLET_BUSY if the system gives no threads;
+/// ROOMLET_WRONG_THREAD.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn roomlet_server_open(
     config: *const roomlet_config,

@@ -51,8 +51,9 @@ impl Homeserver {
     /// nothing is refused.
     ///
     /// # Errors
-    /// 106 `BadParam`: the store is another server's. 602 `StoreLocked`: another process holds it. 603 `StoreDamaged`,
-    /// 604 `StoreNewer`, 601 `StoreFull`.
+    /// 106 `BadParam`: the store is another server's, or `key_validity_ms` is not above 0. 105 `UnknownRoomVersion`:
+    /// `default_room_version`. 102 `BadId`: the name. 602 `StoreLocked`: another owner holds the file. 603 `StoreDamaged`,
+    /// 604 `StoreNewer`, 601 `StoreFull`, 600 `Store`.
     #[uniffi::constructor(default(policy = None, logger = None))]
     pub async fn open(
         config: Config,
@@ -188,7 +189,7 @@ impl Homeserver {
         Ok(pos.0)
     }
 
-    /// Forgets the updates up to and with `up_to`, which every reader has handled.
+    /// Forgets the updates up to and with `up_to`, which every reader has handled. Without this the stream only grows.
     ///
     /// # Errors
     /// 600 `Store`.

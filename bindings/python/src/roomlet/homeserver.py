@@ -319,7 +319,7 @@ class Homeserver:
         return await bridge.call(self._inner.last_update())
 
     async def trim_updates(self, up_to: int) -> None:
-        """Forgets the updates up to and with `up_to`, which every reader has handled."""
+        """Forgets the updates up to and with `up_to`, which every reader has handled. Without this they pile up."""
         await bridge.call(self._inner.trim_updates(up_to))
 
 

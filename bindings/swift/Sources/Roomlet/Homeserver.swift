@@ -22,7 +22,8 @@ public final class Homeserver: Sendable {
     ///   - policy: What the host decides; without one nothing is refused.
     ///   - logger: Takes log lines.
     ///   - limits: Limits that are the host's policy.
-    /// - Throws: ``Code/badId`` for a name that is none, ``Code/badParam`` for the store of another server;
+    /// - Throws: ``Code/badId`` for a name that is none, ``Code/badParam`` for the store of another server,
+    ///   ``Code/unknownRoomVersion`` or ``Code/badParam`` for limits that mean nothing;
     ///   ``Code/storeLocked``, ``Code/storeDamaged``, ``Code/storeNewer``, ``Code/storeFull``.
     public static func open(
         _ serverName: String,
@@ -96,7 +97,7 @@ public final class Homeserver: Sendable {
         try await cancellable { try await $0.lastUpdate() }
     }
 
-    /// Forgets the updates up to and with position `upTo`, which every reader has handled.
+    /// Forgets the updates up to and with position `upTo`, which every reader has handled. Without this they pile up.
     public func trimUpdates(upTo: UInt64) async throws {
         try await cancellable { try await $0.trimUpdates(upTo: upTo) }
     }

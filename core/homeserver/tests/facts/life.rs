@@ -101,6 +101,31 @@ async fn a_store_belongs_to_one_name() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn limits_that_mean_nothing_are_refused_at_once() {
+    let world = World::new();
+    let name = ServerName::parse("a.test").unwrap();
+    let open = async |limits| {
+        let mut config = Config::new(name.clone(), StoreKind::Memory);
+        config.limits = limits;
+        let opened = Homeserver::open(config, world.env(&name), Arc::new(AllowAll)).await;
+        let error = opened.unwrap_err();
+        (error.code(), error.about().split(", ").next().unwrap().to_owned())
+    };
+    let version = Limits {
+        default_room_version: "99".into(),
+        ..Limits::default()
+    };
+    let about = "default_room_version: room version \"99\" is not one of 1".to_owned();
+    assert_eq!(open(version).await, (Code::UnknownRoomVersion, about));
+    let validity = Limits {
+        key_validity_ms: 0,
+        ..Limits::default()
+    };
+    let about = "key_validity_ms: 0 is not above 0".to_owned();
+    assert_eq!(open(validity).await, (Code::BadParam, about));
+}
+
+#[tokio::test(start_paused = true)]
 async fn more_rooms_than_are_held_in_memory_work_all_the_same() {
     let world = World::new();
     let limits = Limits {

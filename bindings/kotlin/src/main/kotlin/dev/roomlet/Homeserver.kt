@@ -268,7 +268,7 @@ public class Homeserver private constructor(private val native: Native) : AutoCl
     /** The position of the newest update. */
     public suspend fun lastUpdate(): Long = translated { native.lastUpdate() }.toLong()
 
-    /** Forgets the updates up to and with position [upTo], which every reader has handled. */
+    /** Forgets the updates up to and with position [upTo], which every reader has handled. Without this they pile up. */
     public suspend fun trimUpdates(upTo: Long): Unit = translated { native.trimUpdates(position(upTo)) }
 
     public companion object {
@@ -287,7 +287,8 @@ public class Homeserver private constructor(private val native: Native) : AutoCl
         /**
          * Opens a homeserver: its store, with a new signing key on first use, and what was under way is resumed.
          *
-         * Throws [Code.BAD_ID] for a name that is none, [Code.BAD_PARAM] for the store of another server;
+         * Throws [Code.BAD_ID] for a name that is none, [Code.BAD_PARAM] for the store of another server and
+         * [Code.UNKNOWN_ROOM_VERSION] or [Code.BAD_PARAM] for limits that mean nothing;
          * [Code.STORE_LOCKED], [Code.STORE_DAMAGED], [Code.STORE_NEWER], [Code.STORE_FULL].
          *
          * @param serverName the domain of its users; it cannot change once the store was made
