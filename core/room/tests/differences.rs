@@ -113,6 +113,39 @@ fn d6_one_right_signature_of_several_makes_a_third_party_invite() {
 }
 
 #[test]
+fn d8_a_third_party_invite_has_1024_pairs_of_signature_and_key() {
+    let key = |id: &str, seed: u8| KeyPair::from_seed(KeyId::parse(id).unwrap(), &[seed; 32]);
+    let server = ServerName::parse("id.one").unwrap();
+    // Of two signatures the second is right, by the 512th of the keys: the 1,024th pair of 512 keys, the 1,025th of 513.
+    let mut signed = Map::from([("mxid".into(), "@x:b".into()), ("token".into(), "t".into())]);
+    sign::sign_json(&mut signed, &server, &key("ed25519:0", 2));
+    sign::sign_json(&mut signed, &server, &key("ed25519:1", 1));
+    let invite = Map::from([("signed".into(), Value::from(signed))]);
+    let content = Map::from([
+        ("membership".into(), "invite".into()),
+        ("third_party_invite".into(), invite.into()),
+    ]);
+    let content = json::map_to_canonical(&content);
+    for (keys, is_found) in [(512, true), (513, false)] {
+        let (mut world, mut at) = room("10", r#"{"creator":"@creator:a"}"#);
+        let entry = |seed: u8| {
+            format!(
+                r#"{{"public_key":"{}"}}"#,
+                key("ed25519:0", seed).public().to_base64()
+            )
+        };
+        let mut entries = vec![entry(3); keys];
+        entries[511] = entry(1);
+        let offer = format!(r#"{{"public_keys":[{}]}}"#, entries.join(","));
+        let offer = state_event("@creator:a", "m.room.third_party_invite", "t", &offer);
+        world.send(&mut at, offer);
+        let node = world.draft(&at, state_event("@creator:a", "m.room.member", "@x:b", &content));
+        let state = auth::load(&node, &at.state, &world, &world.slots).unwrap();
+        assert_eq!(auth::check(&node, &state).is_ok(), is_found, "{keys} keys");
+    }
+}
+
+#[test]
 fn d7_the_content_hash_is_of_all_keys_but_three() {
     let hash = |text: &str| hash::content_hash(&json::parse_object(text.as_bytes()).unwrap());
     for key in ["age_ts", "outlier", "destinations"] {
