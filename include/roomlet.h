@@ -292,7 +292,7 @@ typedef struct roomlet_config {
    */
   struct roomlet_bytes store_path;
   /**
-   * The version of rooms made without one. Default `I.1`.
+   * The version of rooms made without one. Default `I.1`, which Synapse does not know.
    */
   struct roomlet_bytes default_room_version;
   /**

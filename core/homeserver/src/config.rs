@@ -38,7 +38,7 @@ impl Config {
 /// Limits that are the host's policy.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Limits {
-    /// The version of rooms made without one. Default: `I.1`.
+    /// The version of rooms made without one. Default: `I.1`, which Synapse does not know.
     pub default_room_version: String,
     /// How long one outbound request may take, in milliseconds. Default 30,000: a phone's bad network, and less than
     /// what other servers wait for.

@@ -42,7 +42,7 @@ pub struct roomlet_config {
     /// The path of the SQLite file that holds all state, made if it is not there. Beside it are files with the endings
     /// `-wal` and `-shm` while it is open, and `.lock` from then on. Empty: nothing survives the close.
     pub store_path: roomlet_bytes,
-    /// The version of rooms made without one. Default `I.1`.
+    /// The version of rooms made without one. Default `I.1`, which Synapse does not know.
     pub default_room_version: roomlet_bytes,
     /// How long one outbound request may take, in milliseconds. Default 30,000.
     pub request_timeout_ms: u64,

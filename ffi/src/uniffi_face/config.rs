@@ -36,10 +36,10 @@ impl TryFrom<Config> for core::Config {
     }
 }
 
-/// Limits that are the host's policy.
+/// Limits that are the host's policy. Zero is a limit like another here, not the default as in C.
 #[derive(Clone, PartialEq, Eq, Debug, uniffi::Record)]
 pub struct Limits {
-    /// The version of rooms made without one.
+    /// The version of rooms made without one. Synapse does not know the default.
     #[uniffi(default = "I.1")]
     pub default_room_version: String,
     /// How long one outbound request may take, in milliseconds.
