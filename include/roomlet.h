@@ -1061,7 +1061,8 @@ roomlet_code roomlet_updates_open(const struct roomlet_server *server,
  *   `membership`     `room_id`, `user_id`, `membership`, `sender`: of a local user
  *   `redacted`       `room_id`, `event_id`, `redacted_by`: an event lost its content
  *
- * Any thread, one call at a time. Errors: ROOMLET_BUSY if the call before has not ended; ROOMLET_BAD_ARGUMENT.
+ * Any thread, one call at a time. Errors: ROOMLET_BUSY if the call before has not ended; ROOMLET_BAD_PARAM for a token beyond
+ * the newest update, of another store or of a store that went back to a backup; ROOMLET_BAD_ARGUMENT.
  */
 roomlet_code roomlet_updates_next(struct roomlet_updates *updates,
                                   size_t max,

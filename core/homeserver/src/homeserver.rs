@@ -433,6 +433,9 @@ impl Homeserver {
 
     /// Updates after `since` (0: from the beginning), 1 to `max` of them, and at most 1,000; waits until there is one. The
     /// host keeps the last position it has handled, and resumes there.
+    ///
+    /// # Errors
+    /// `BadParam` for a position beyond the newest update: one of another store, or of a store that went back to a backup.
     pub async fn updates(&self, since: StreamPos, max: usize) -> Result<Vec<UpdateEntry>> {
         self.inner.updates(since, max).await
     }

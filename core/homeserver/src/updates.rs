@@ -14,6 +14,16 @@ const MAX_UPDATES: usize = 1_000;
 impl Inner {
     pub(crate) async fn updates(&self, since: StreamPos, max: usize) -> Result<Vec<UpdateEntry>> {
         let max = max.clamp(1, MAX_UPDATES);
+        self.check_open()?;
+        let last = self.store.last_update()?;
+        if since > last {
+            // A reader that waited would miss all that comes until then.
+            let about = format!(
+                "update {} is beyond the newest, {}: of another store, or of one that went back to a backup",
+                since.0, last.0
+            );
+            return Err(Error::new(Code::BadParam, about));
+        }
         let mut updated = self.updated.subscribe();
         loop {
             self.check_open()?;

@@ -90,7 +90,8 @@ pub unsafe extern "C" fn roomlet_updates_open(
 ///   `membership`     `room_id`, `user_id`, `membership`, `sender`: of a local user
 ///   `redacted`       `room_id`, `event_id`, `redacted_by`: an event lost its content
 ///
-/// Any thread, one call at a time. Errors: ROOMLET_BUSY if the call before has not ended; ROOMLET_BAD_ARGUMENT.
+/// Any thread, one call at a time. Errors: ROOMLET_BUSY if the call before has not ended; ROOMLET_BAD_PARAM for a token beyond
+/// the newest update, of another store or of a store that went back to a backup; ROOMLET_BAD_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn roomlet_updates_next(
     updates: *mut roomlet_updates,

@@ -170,7 +170,8 @@ impl Homeserver {
     /// waiting.
     ///
     /// # Errors
-    /// 700 `Closed`, also for a call that waits already.
+    /// 700 `Closed`, also for a call that waits already; 106 `BadParam` for a position beyond the newest update, of another
+    /// store or of a store that went back to a backup.
     pub async fn updates(&self, since: u64, max: u32) -> Result<Vec<UpdateEntry>, RoomletError> {
         let entries = self
             .watch(|server| async move { server.updates(StreamPos(since), max as usize).await })

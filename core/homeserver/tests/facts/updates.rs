@@ -1,7 +1,7 @@
 //! The update stream: resumable, complete, and never at odds with the state.
 
 use crate::common::{Two, say, state, two};
-use roomlet_homeserver::{Homeserver, RoomId, RoomUpdate, StreamPos, UserId};
+use roomlet_homeserver::{Code, Homeserver, RoomId, RoomUpdate, StreamPos, UserId};
 use std::{collections::BTreeMap, time::Duration};
 
 /// The state of a room as somebody knows it who reads nothing but updates.
@@ -74,6 +74,26 @@ async fn a_reader_waits_until_there_is_something() {
     let read = read.unwrap();
     let [entry] = &read[..] else { panic!("{read:?}") };
     assert!(matches!(&entry.update, RoomUpdate::Event(event) if event.content == r#"{"body":"now"}"#));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_position_that_this_store_never_gave_is_refused() {
+    let test = two("10").await;
+    test.world.quiet().await;
+    let last = test.a.hs.last_update().await.unwrap();
+    let beyond = StreamPos(last.0 + 1);
+    let error = test.a.hs.updates(beyond, 1).await.unwrap_err();
+    assert_eq!(
+        (error.code(), error.about()),
+        (
+            Code::BadParam,
+            format!(
+                "update {} is beyond the newest, {}: of another store, or of one that went back to a backup",
+                beyond.0, last.0
+            )
+            .as_str()
+        )
+    );
 }
 
 #[tokio::test(start_paused = true)]
