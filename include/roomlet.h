@@ -66,7 +66,7 @@
 /** A federation request without valid authentication. (M_UNAUTHORIZED) */
 #define ROOMLET_UNAUTHORIZED 204
 
-/** An event that the authorization rules refuse; the message names the rule. (M_FORBIDDEN) */
+/** What the rules refuse, those of the room or of the command; the message names the rule. (M_FORBIDDEN) */
 #define ROOMLET_DENIED 300
 
 /** The user is not in the room. (M_FORBIDDEN) */
@@ -114,7 +114,7 @@
 /** The store has no room left on its disk. (M_UNKNOWN) */
 #define ROOMLET_STORE_FULL 601
 
-/** Another process holds the store. (M_UNKNOWN) */
+/** Another owner has the store open, in this process or another. (M_UNKNOWN) */
 #define ROOMLET_STORE_LOCKED 602
 
 /** The store's file is damaged or is no store. (M_UNKNOWN) */

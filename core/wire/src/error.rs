@@ -63,7 +63,7 @@ codes! {
     ExpiredKey = 203, "M_FORBIDDEN", 403;
     /// A federation request without valid authentication.
     Unauthorized = 204, "M_UNAUTHORIZED", 401;
-    /// An event that the authorization rules refuse; the message names the rule.
+    /// What the rules refuse, those of the room or of the command; the message names the rule.
     Denied = 300, "M_FORBIDDEN", 403;
     /// The user is not in the room.
     NotJoined = 301, "M_FORBIDDEN", 403;
@@ -95,7 +95,7 @@ codes! {
     Store = 600, "M_UNKNOWN", 500;
     /// The store has no room left on its disk.
     StoreFull = 601, "M_UNKNOWN", 500;
-    /// Another process holds the store.
+    /// Another owner has the store open, in this process or another.
     StoreLocked = 602, "M_UNKNOWN", 500;
     /// The store's file is damaged or is no store.
     StoreDamaged = 603, "M_UNKNOWN", 500;

@@ -33,7 +33,7 @@ class Code(enum.IntEnum):
     UNAUTHORIZED = 204
     """A federation request without valid authentication."""
     DENIED = 300
-    """The authorization rules refuse the event; the message names the rule."""
+    """The rules refuse it, those of the room or of the command; the message names the rule."""
     NOT_JOINED = 301
     """The user is not in the room."""
     FORBIDDEN = 302
@@ -65,7 +65,7 @@ class Code(enum.IntEnum):
     STORE_FULL = 601
     """The store has no room left on its disk."""
     STORE_LOCKED = 602
-    """Another process holds the store."""
+    """Another owner has the store open, in this process or another."""
     STORE_DAMAGED = 603
     """The store's file is damaged or is no store."""
     STORE_NEWER = 604

@@ -24,7 +24,7 @@ public enum Code: Int32, CaseIterable, Sendable {
     case expiredKey = 203
     /// A federation request without valid authentication.
     case unauthorized = 204
-    /// An event that the authorization rules refuse; the message names the rule.
+    /// What the rules refuse, those of the room or of the command; the message names the rule.
     case denied = 300
     /// The user is not in the room.
     case notJoined = 301
@@ -56,7 +56,7 @@ public enum Code: Int32, CaseIterable, Sendable {
     case store = 600
     /// The store has no room left on its disk.
     case storeFull = 601
-    /// Another process holds the store.
+    /// Another owner has the store open, in this process or another.
     case storeLocked = 602
     /// The store's file is damaged or is no store.
     case storeDamaged = 603

@@ -41,7 +41,7 @@ public enum class Code(
     /** A federation request without valid authentication. */
     UNAUTHORIZED(204),
 
-    /** An event that the authorization rules refuse; the message names the rule. */
+    /** What the rules refuse, those of the room or of the command; the message names the rule. */
     DENIED(300),
 
     /** The user is not in the room. */
@@ -89,7 +89,7 @@ public enum class Code(
     /** The store has no room left on its disk. */
     STORE_FULL(601),
 
-    /** Another process holds the store. */
+    /** Another owner has the store open, in this process or another. */
     STORE_LOCKED(602),
 
     /** The store's file is damaged or is no store. */
