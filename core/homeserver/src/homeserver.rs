@@ -257,7 +257,8 @@ impl Homeserver {
     /// that of an invite's sender, then the one in the room's id.
     ///
     /// # Errors
-    /// `UnknownRoom` if there is no server to ask; what the last one gave: `Unreachable`, `Remote`, `BadReply`,
+    /// `Forbidden` if this server is in the room and cannot let the user in under its restricted rule; else `UnknownRoom` if
+    /// there is no server to ask; what the last one gave: `Unreachable`, `Remote`, `BadReply`,
     /// `UnknownRoomVersion`.
     pub async fn join(&self, user: &UserId, room: &RoomId, via: &[ServerName]) -> Result<EventId> {
         self.inner.join(user, room, via).await

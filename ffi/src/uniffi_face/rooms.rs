@@ -151,7 +151,8 @@ impl Homeserver {
     /// server that sent an invite is asked too).
     ///
     /// # Errors
-    /// 300 `Denied`, 400 `UnknownRoom`, 500 `Unreachable`: none of the servers; 501 `Remote`: they refused.
+    /// 300 `Denied`, 302 `Forbidden`: this server is in the room and cannot let the user in under its restricted rule;
+    /// 400 `UnknownRoom`, 500 `Unreachable`: none of the servers; 501 `Remote`: they refused; 502 `BadReply`.
     #[uniffi::method(default(via = []))]
     pub async fn join(
         &self,
