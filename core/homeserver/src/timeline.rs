@@ -6,9 +6,7 @@ use crate::{
     types::{Direction, Member, Page, RoomEvent, RoomSummary},
 };
 use roomlet_store::{EventRow, TimelinePos};
-use roomlet_wire::{
-    Code, Error, EventId, EventNum, Pdu, Result, RoomId, RoomVersion, UserId, Verified, json,
-};
+use roomlet_wire::{Code, Error, EventId, EventNum, Pdu, Result, RoomId, RoomVersion, UserId, Verified};
 use std::collections::BTreeSet;
 
 /// Events in one page, whatever is asked for.
@@ -186,22 +184,28 @@ impl Inner {
         room: &RoomId,
         membership: Option<&str>,
     ) -> Result<Vec<Member>> {
-        let state = self.state(user, room).await?;
-        let mut members = Vec::new();
-        for event in state.into_iter().filter(|event| event.kind == "m.room.member") {
-            let content = json::parse_object(event.content.as_bytes())?;
-            let is = content
-                .get("membership")
-                .and_then(|value| value.as_str())
-                .unwrap_or("leave")
-                .to_owned();
-            if let Some(Ok(user)) = event.state_key.as_deref().map(UserId::parse)
-                && membership.is_none_or(|wanted| wanted == is)
-            {
-                members.push(Member { user, membership: is });
-            }
-        }
-        Ok(members)
+        self.check_account(user)?;
+        let (user, wanted) = (user.clone(), membership.map(str::to_owned));
+        self.rooms
+            .get(room)?
+            .run(move |room| {
+                let state = room.state_for(&user)?;
+                let mut members = Vec::new();
+                for held in room.state_events(&state)? {
+                    let pdu = held.pdu();
+                    let is = pdu.membership().unwrap_or("leave");
+                    if pdu.kind == "m.room.member"
+                        && wanted.as_deref().is_none_or(|wanted| wanted == is)
+                        && let Some(Ok(user)) = pdu.state_key.as_deref().map(UserId::parse)
+                    {
+                        let membership = is.to_owned();
+                        members.push(Member { user, membership });
+                    }
+                }
+                members.sort_unstable_by(|a, b| a.user.cmp(&b.user));
+                Ok(members)
+            })
+            .await
     }
 
     pub(crate) async fn rooms_of(&self, user: &UserId) -> Result<Vec<RoomSummary>> {
