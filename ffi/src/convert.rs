@@ -164,7 +164,10 @@ pub(crate) fn position(token: &str) -> Result<StreamPos> {
     if token.is_empty() {
         return Ok(StreamPos(0));
     }
-    let bad = || Error::new(Code::BadParam, "the update token is not one that roomlet gave");
+    let bad = || {
+        let about = format!("the update token is not one that roomlet gave: {token:?}");
+        Error::new(Code::BadParam, about)
+    };
     if !token.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(bad());
     }

@@ -212,7 +212,10 @@ impl Transport for Host {
             response = response => response.unwrap_or_else(|_| {
                 Err(Error::new(Code::Host, format!("server {destination}: the host gave no response")))
             }),
-            () = self.closing() => Err(Error::new(Code::Closed, "this server is closing")),
+            () = self.closing() => {
+                let about = format!("server {destination}: not asked any more, as this server closes");
+                Err(Error::new(Code::Closed, about))
+            }
         }
     }
 }
