@@ -253,11 +253,11 @@ impl Homeserver {
         self.inner.invite(user, room, target, reason, false).await
     }
 
-    /// Joins; gives the id of the event. Where this server is not in the room, the servers in `via` are asked in turn, then
-    /// that of an invite's sender, then the one in the room's id.
+    /// Joins; gives the id of the event. Where this server is not in the room, or may not let the user in under its restricted
+    /// rule, the servers in `via` are asked in turn, then that of an invite's sender, then the one in the room's id.
     ///
     /// # Errors
-    /// `Forbidden` if this server is in the room and cannot let the user in under its restricted rule; else `UnknownRoom` if
+    /// `Forbidden` if this server is in the room and neither it nor another may let the user in under its restricted rule; else `UnknownRoom` if
     /// there is no server to ask; what the last one gave: `Unreachable`, `Remote`, `BadReply`,
     /// `UnknownRoomVersion`.
     pub async fn join(&self, user: &UserId, room: &RoomId, via: &[ServerName]) -> Result<EventId> {

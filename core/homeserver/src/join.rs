@@ -3,6 +3,7 @@
 use crate::{
     inner::Inner,
     order::{Along, causal},
+    restricted::is_for_another_server,
     room::{Outgoing, RoomHandle},
     template::negotiated,
 };
@@ -15,15 +16,14 @@ use tokio::sync::watch;
 impl Inner {
     pub(crate) async fn join(&self, user: &UserId, room: &RoomId, via: &[ServerName]) -> Result<EventId> {
         self.check_account(user)?;
-        if let Some(handle) = self.rooms.find(room)?
-            && let Some(event) = self.join_here(&handle, user).await?
-        {
+        let mut refused = None;
+        if let Some(event) = self.join_if_here(user, room, &mut refused).await? {
             return Ok(event);
         }
         let servers = self.servers_to_join(user, room, via)?;
         if servers.is_empty() {
             let about = format!("room {room} is not held here and no server was named to join it through");
-            return Err(Error::new(Code::UnknownRoom, about));
+            return Err(refused.unwrap_or_else(|| Error::new(Code::UnknownRoom, about)));
         }
         let _joining = loop {
             match self.begin_join(room) {
@@ -32,9 +32,7 @@ impl Inner {
                 // The wait ends with that join, whichever way it ended.
                 Err(mut other) => drop(other.changed().await),
             }
-            if let Some(handle) = self.rooms.find(room)?
-                && let Some(event) = self.join_here(&handle, user).await?
-            {
+            if let Some(event) = self.join_if_here(user, room, &mut refused).await? {
                 return Ok(event);
             }
         };
@@ -48,7 +46,27 @@ impl Inner {
                 Err(error) => last = error.context(format_args!("join of room {room} through {server}")),
             }
         }
-        Err(last)
+        Err(refused.unwrap_or(last))
+    }
+
+    /// A plain member event, if this server is in the room and can let the user in. If only another server could,
+    /// `refused` is why.
+    async fn join_if_here(
+        &self,
+        user: &UserId,
+        room: &RoomId,
+        refused: &mut Option<Error>,
+    ) -> Result<Option<EventId>> {
+        let Some(handle) = self.rooms.find(room)? else {
+            return Ok(None);
+        };
+        match self.join_here(&handle, user).await {
+            Err(error) if is_for_another_server(&error) => {
+                *refused = Some(error);
+                Ok(None)
+            }
+            joined => joined,
+        }
     }
 
     /// A plain member event, if this server is in the room.

@@ -3,6 +3,16 @@
 use crate::room::{OpenRoom, Outgoing};
 use roomlet_wire::{Code, Error, Result, RoomId, UserId, Value, json::Raw};
 
+/// No room that decides is known here.
+const CANNOT_CHECK: &str = "M_UNABLE_TO_AUTHORISE_JOIN";
+/// Nobody here may invite.
+const CANNOT_GRANT: &str = "M_UNABLE_TO_GRANT_JOIN";
+
+/// Whether a join was refused for what another server of the room may have (FED-33).
+pub(crate) fn is_for_another_server(error: &Error) -> bool {
+    matches!(error.errcode(), CANNOT_CHECK | CANNOT_GRANT)
+}
+
 impl OpenRoom {
     /// Names a local user who may invite as the one who lets a user join under a restricted rule (FED-33).
     ///
@@ -57,7 +67,7 @@ impl OpenRoom {
             return Err(if checkable {
                 error
             } else {
-                error.with_errcode("M_UNABLE_TO_AUTHORISE_JOIN", 400)
+                error.with_errcode(CANNOT_CHECK, 400)
             });
         }
         match self.local_inviter()? {
@@ -69,7 +79,7 @@ impl OpenRoom {
             }
             None => {
                 let about = format!("no user of {} may invite to room {}", self.me(), self.id());
-                Err(Error::new(Code::Forbidden, about).with_errcode("M_UNABLE_TO_GRANT_JOIN", 400))
+                Err(Error::new(Code::Forbidden, about).with_errcode(CANNOT_GRANT, 400))
             }
         }
     }

@@ -151,7 +151,7 @@ impl Homeserver {
     /// server that sent an invite is asked too).
     ///
     /// # Errors
-    /// 300 `Denied`, 302 `Forbidden`: this server is in the room and cannot let the user in under its restricted rule;
+    /// 300 `Denied`, 302 `Forbidden`: neither this server, which is in the room, nor another may let the user in;
     /// 400 `UnknownRoom`, 500 `Unreachable`: none of the servers; 501 `Remote`: they refused; 502 `BadReply`.
     #[uniffi::method(default(via = []))]
     pub async fn join(

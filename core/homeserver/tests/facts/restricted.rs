@@ -59,6 +59,27 @@ async fn a_local_member_of_the_club_joins() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn whom_this_server_may_not_let_in_another_one_lets_in() {
+    let (world, a, b, alice, bob) = strangers().await;
+    let carol = b.account("carol").await;
+    let club = public_room(&a, &alice, "10").await;
+    // Nobody of the other server may invite.
+    let room = room_for(&club, &a, &alice).await;
+    a.hs.invite(&alice, &room, &bob, None).await.unwrap();
+    b.hs.join(&bob, &room, &[]).await.unwrap();
+    world.quiet().await;
+    let refused = b.hs.join(&carol, &room, &[]).await;
+    assert_eq!(code(refused), Code::Forbidden, "she is not in the club");
+    let via = std::slice::from_ref(&a.name);
+    b.hs.join(&carol, &club, via).await.unwrap();
+    b.hs.join(&carol, &room, &[]).await.unwrap();
+    world.quiet().await;
+    for (hs, user) in [(&a.hs, &alice), (&b.hs, &bob)] {
+        assert_eq!(membership(hs, user, &room, &carol).await, "join");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_is_not_in_the_club_stays_out() {
     let (_world, a, b, alice, bob) = strangers().await;
     let club = public_room(&a, &alice, "10").await;
