@@ -471,10 +471,7 @@ fn check_limits(limits: &Limits) -> Result<()> {
     if limits.key_validity_ms > 0 {
         return Ok(());
     }
-    let about = format!(
-        "key_validity_ms: {} is not above 0, so that no server would take the key",
-        limits.key_validity_ms
-    );
+    let about = format!("key_validity_ms: {} is not above 0", limits.key_validity_ms);
     Err(Error::new(Code::BadParam, about))
 }
 

@@ -19,7 +19,7 @@ impl Inner {
         if since > last {
             // A reader that waited would miss all that comes until then.
             let about = format!(
-                "update {} is beyond the newest, {}: of another store, or of one that went back to a backup",
+                "update {} is beyond the newest of this store, {}",
                 since.0, last.0
             );
             return Err(Error::new(Code::BadParam, about));

@@ -213,7 +213,7 @@ impl Transport for Host {
                 Err(Error::new(Code::Host, format!("server {destination}: the host gave no response")))
             }),
             () = self.closing() => {
-                let about = format!("server {destination}: not asked any more, as this server closes");
+                let about = format!("server {destination}: this server closes");
                 Err(Error::new(Code::Closed, about))
             }
         }

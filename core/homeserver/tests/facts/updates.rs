@@ -88,7 +88,7 @@ async fn a_position_that_this_store_never_gave_is_refused() {
         (
             Code::BadParam,
             format!(
-                "update {} is beyond the newest, {}: of another store, or of one that went back to a backup",
+                "update {} is beyond the newest of this store, {}",
                 beyond.0, last.0
             )
             .as_str()
