@@ -9,7 +9,7 @@ use roomlet_room::{
     state::StateMap,
 };
 use roomlet_store::{EventFlags, Update, Write};
-use roomlet_wire::{Code, Error, EventId, EventNum, Pdu, Result, StateNum, Verified};
+use roomlet_wire::{Code, Error, EventId, EventNum, Pdu, Result, StateNum, Verified, version::EventFormat};
 use std::sync::Arc;
 
 /// How an event came here.
@@ -214,8 +214,17 @@ impl OpenRoom {
             let about = format!("event {}: room {} has another create event", pdu.id, self.id());
             return Some(Outcome::Dropped(about));
         }
-        was.is_some_and(|held| !held.flags.outlier)
-            .then_some(Outcome::Known)
+        let was = was?;
+        if !was.flags.outlier {
+            return Some(Outcome::Known);
+        }
+        // Who makes an id may give it to two events. The first stays (EV-8): others cite it already, and in the place
+        // of another one it could cite those that came after it.
+        let is_chosen = pdu.version.event_format == EventFormat::ServerIds;
+        (is_chosen && was.pdu().reference_hash() != pdu.reference_hash()).then(|| {
+            let about = format!("event {}: another one with this id is held", pdu.id);
+            Outcome::Dropped(about)
+        })
     }
 
     /// Whether the event `id` is held, and not as an outlier.

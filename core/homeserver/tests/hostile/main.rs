@@ -5,6 +5,7 @@
 #[allow(dead_code, reason = "shared with other tests")]
 mod common;
 mod history;
+mod ids;
 mod lies;
 mod limits;
 mod waiting;
