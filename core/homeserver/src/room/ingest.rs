@@ -326,9 +326,9 @@ impl OpenRoom {
             redacted_by: None,
         };
         let held = self.put(held);
-        self.found_prev(&pdu.id)?;
+        let children = self.found_prev(&pdu.id)?;
         if !arrival.is_backfill() && !flags.rejected && !flags.soft_failed {
-            self.advance(&held, &cited.prev)?;
+            self.advance(&held, &cited.prev, &children)?;
         }
         if !flags.rejected {
             self.redactions_after(&held)?;
@@ -341,8 +341,9 @@ impl OpenRoom {
         })
     }
 
-    /// Makes an accepted event a forward extremity in place of those it follows (EC-1), and tells users of it.
-    fn advance(&mut self, held: &Arc<Held>, prevs: &[Arc<Held>]) -> Result<()> {
+    /// Makes an accepted event a forward extremity in place of those it follows, unless it came after one of its
+    /// `children` (EC-1); and tells users of it.
+    fn advance(&mut self, held: &Arc<Held>, prevs: &[Arc<Held>], children: &[EventNum]) -> Result<()> {
         if held.pdu().kind != DUMMY_EVENT {
             let update = Update::Event {
                 room: self.id().clone(),
@@ -360,6 +361,9 @@ impl OpenRoom {
                 Ok(None)
             }
         })?;
+        if self.is_followed(children)? && self.record.forward.len() > 1 {
+            self.record.forward.retain(|num| *num != held.node.num);
+        }
         self.update_current(Some(held.node.num))?;
         match held.node.slot {
             // Users take a state event for the current one unless they are told what is.
@@ -368,6 +372,20 @@ impl OpenRoom {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Whether one of an event's `children` stands. Not where servers choose ids: there an event may follow what it is
+    /// followed by, and would take that out of the present.
+    fn is_followed(&self, children: &[EventNum]) -> Result<bool> {
+        if self.version().event_format == EventFormat::ServerIds {
+            return Ok(false);
+        }
+        for &child in children {
+            if self.get(child)?.is_shown() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn held_prevs(&self, held: &Held) -> Result<Vec<EventNum>> {

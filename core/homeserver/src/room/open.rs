@@ -17,7 +17,7 @@ use roomlet_wire::{
     EventId, EventNum, Result, RoomId, RoomNum, RoomVersion, ServerName, SlotNum, StateNum, UserId,
 };
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, HashMap},
     sync::Arc,
 };
 
@@ -43,8 +43,8 @@ pub(crate) struct OpenRoom {
     pub(super) states: States,
     /// Redactions whose target is not held yet.
     pub(super) redactions: Redactions,
-    /// The backward extremities; `None` until they are needed.
-    pub(super) missing_prevs: Option<HashSet<EventId>>,
+    /// The backward extremities, with the events that cite them; `None` until they are needed.
+    pub(super) missing_prevs: Option<HashMap<EventId, Vec<EventNum>>>,
     pub(super) current: StateMap,
     /// Joined users by server, in the current state.
     pub(super) servers: BTreeMap<ServerName, u32>,
@@ -108,7 +108,7 @@ impl OpenRoom {
             events: Events::new(num, version, home, true),
             states,
             redactions: Redactions::of_new_room(),
-            missing_prevs: Some(HashSet::new()),
+            missing_prevs: Some(HashMap::new()),
             current: StateMap::new(),
             servers: BTreeMap::new(),
             forks: Forks::new(home.budget.clone()),
@@ -256,28 +256,33 @@ impl OpenRoom {
         writes
     }
 
-    /// The event `missing` is held now: it is no backward extremity any more.
-    pub(super) fn found_prev(&mut self, missing: &EventId) -> Result<()> {
+    /// The event `missing` is held now: it is no backward extremity any more. Gives the events that waited for it.
+    pub(super) fn found_prev(&mut self, missing: &EventId) -> Result<Vec<EventNum>> {
         let room = self.num();
-        if self.missing_prevs()?.remove(missing) {
-            let missing = missing.clone();
-            self.writes.push(Write::FoundPrev { room, missing });
-        }
-        Ok(())
+        let Some(children) = self.missing_prevs()?.remove(missing) else {
+            return Ok(Vec::new());
+        };
+        let missing = missing.clone();
+        self.writes.push(Write::FoundPrev { room, missing });
+        Ok(children)
     }
 
     /// The event `child` cites one that is not held: a backward extremity.
     pub(super) fn missing_prev(&mut self, missing: EventId, child: EventNum) -> Result<()> {
         let room = self.num();
-        self.missing_prevs()?.insert(missing.clone());
+        let children = self.missing_prevs()?.entry(missing.clone()).or_default();
+        children.push(child);
         self.writes.push(Write::MissingPrev { room, missing, child });
         Ok(())
     }
 
-    fn missing_prevs(&mut self) -> Result<&mut HashSet<EventId>> {
+    fn missing_prevs(&mut self) -> Result<&mut HashMap<EventId, Vec<EventNum>>> {
         if self.missing_prevs.is_none() {
-            let rows = self.store.missing_prevs(self.num())?;
-            self.missing_prevs = Some(rows.into_iter().map(|(missing, _)| missing).collect());
+            let mut all: HashMap<EventId, Vec<EventNum>> = HashMap::new();
+            for (missing, child) in self.store.missing_prevs(self.num())? {
+                all.entry(missing).or_default().push(child);
+            }
+            self.missing_prevs = Some(all);
         }
         Ok(self.missing_prevs.get_or_insert_default())
     }

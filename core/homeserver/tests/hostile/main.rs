@@ -6,6 +6,7 @@
 mod common;
 mod history;
 mod ids;
+mod late;
 mod lies;
 mod limits;
 mod waiting;
