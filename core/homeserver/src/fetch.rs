@@ -2,7 +2,7 @@
 
 use crate::{
     inner::Inner,
-    order::{Along, causal},
+    order::{Along, behind, causal},
     room::{Arrival, Missing, Outcome, RoomHandle},
 };
 use roomlet_federation::ClientError;
@@ -390,12 +390,21 @@ impl Inner {
             return Ok(false);
         };
         values.truncate(BACKFILL_EVENTS);
+        let known = BTreeSet::new();
+        let mut told = self.verify_reply(ask.room, ask.version, values, &known).await;
+        if behind(from, &told).len() < told.len() {
+            // What the events asked for hide of the rest: a server that refused one of them gives it by its id only.
+            let mut values = Vec::new();
+            let hidden = from.iter().filter(|id| told.iter().all(|pdu| pdu.id != **id));
+            for id in hidden.take_while(|_| !ask.is_away()) {
+                values.extend(ask.answer(self.client.event(ask.server, id).await));
+            }
+            told.extend(self.verify_reply(ask.room, ask.version, values, &known).await);
+        }
+        let history = behind(from, &told);
+        told.retain(|pdu| history.contains(&pdu.id));
         let mut any = false;
-        for pdu in causal(
-            self.verify_reply(ask.room, ask.version, values, &BTreeSet::new())
-                .await,
-            Along::Both,
-        ) {
+        for pdu in causal(told, Along::Both) {
             let arrival = self.arrival(&pdu, true).await;
             let outcome = self.ingest_or_ask_state(ask, &pdu, arrival).await?;
             any |= !matches!(

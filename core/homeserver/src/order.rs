@@ -1,4 +1,4 @@
-//! Events in the order in which they can be taken: cited before citing.
+//! Events in the order in which they can be taken, cited before citing; and which of them are history.
 
 use roomlet_wire::{EventId, Pdu, Verified};
 use std::collections::{BTreeMap, BTreeSet};
@@ -63,4 +63,20 @@ pub(crate) fn causal(pdus: Vec<Pdu<Verified>>, along: Along) -> Vec<Pdu<Verified
     }
     sorted.extend(left.into_values());
     sorted
+}
+
+/// The ids of the events that are behind `from` along `prev_events`, those included. A server may tell others too, but
+/// they would be taken for history, and not be heard when they come as the news that they are.
+pub(crate) fn behind(from: &[EventId], pdus: &[Pdu<Verified>]) -> BTreeSet<EventId> {
+    let by_id: BTreeMap<&EventId, &Pdu<Verified>> = pdus.iter().map(|pdu| (&pdu.id, pdu)).collect();
+    let mut ahead: Vec<&EventId> = from.iter().collect();
+    let mut seen = BTreeSet::new();
+    while let Some(id) = ahead.pop() {
+        if let Some(pdu) = by_id.get(id)
+            && seen.insert(id.clone())
+        {
+            ahead.extend(&pdu.prev_events);
+        }
+    }
+    seen
 }

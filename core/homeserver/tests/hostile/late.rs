@@ -1,9 +1,9 @@
 //! Events that come after those that follow them.
 
-use crate::common::{WithPeer, bodies, with_peer};
+use crate::common::{WithPeer, bodies, membership, with_peer};
 use roomlet_store::Store;
 use roomlet_wire::{EventId, Map, Value};
-use roomlet_world::list;
+use roomlet_world::{encode, list};
 
 /// Lets the peer tell the state as it is now, of which nothing has to be fetched.
 fn serve_present_state(test: &WithPeer) {
@@ -39,4 +39,67 @@ async fn what_others_follow_already_is_no_extremity() {
         ["one", "two", "three"]
     );
     assert_eq!(forward(&test), test.room.latest);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_new_cannot_be_passed_off_as_history() {
+    let mut test = with_peer("10").await;
+    serve_present_state(&test);
+    let [one, two, three] =
+        ["one", "two", "three"].map(|body| test.peer.say(&mut test.room, &test.mallory, body));
+    test.peer.send(&test.a.hs, "1", &[three]).await;
+    test.world.quiet().await;
+    let leave = test.peer.event(
+        &test.room,
+        &test.mallory,
+        "m.room.member",
+        Some(&test.mallory),
+        r#"{"membership":"leave"}"#,
+    );
+    let history = [&leave, &two, &one].map(|event| Value::Object(event.clone()));
+    test.peer.answer_with(
+        "/_matrix/federation/v1/backfill/",
+        Map::from([("pdus".to_owned(), Value::Array(history.to_vec()))]),
+    );
+    assert_eq!(
+        bodies(&test.a.hs, &test.alice, &test.room.id).await,
+        ["one", "two", "three"]
+    );
+    test.peer.send(&test.a.hs, "2", &[leave]).await;
+    assert_eq!(
+        membership(&test.a.hs, &test.alice, &test.room.id, &test.mallory).await,
+        "leave"
+    );
+}
+
+/// A refused event is no part of a reply; what is behind it is reached through it all the same.
+#[tokio::test(start_paused = true)]
+async fn history_goes_on_behind_an_event_that_was_refused() {
+    let mut test = with_peer("10").await;
+    let one = test.peer.say(&mut test.room, &test.mallory, "one");
+    let before = test.room.state.clone();
+    let refused = test.peer.event(
+        &test.room,
+        &test.mallory,
+        "m.room.topic",
+        Some(""),
+        r#"{"topic":"t"}"#,
+    );
+    let id = test.room.push(&refused);
+    test.room.state = before;
+    serve_present_state(&test);
+    let three = test.peer.say(&mut test.room, &test.mallory, "three");
+    test.peer.send(&test.a.hs, "1", &[three]).await;
+    test.world.quiet().await;
+    let pdus = |event: Map| Map::from([("pdus".to_owned(), Value::Array(vec![event.into()]))]);
+    test.peer
+        .answer_with("/_matrix/federation/v1/backfill/", pdus(one));
+    test.peer.answer_with(
+        &format!("/_matrix/federation/v1/event/{}", encode(&id)),
+        pdus(refused),
+    );
+    assert_eq!(
+        bodies(&test.a.hs, &test.alice, &test.room.id).await,
+        ["one", "three"]
+    );
 }
