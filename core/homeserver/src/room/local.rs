@@ -7,8 +7,8 @@ use super::{
 use roomlet_room::{auth, graph, state::StateMap};
 use roomlet_store::{OutboxItem, Write};
 use roomlet_wire::{
-    Code, Error, EventId, EventNum, Map, Pdu, Result, ServerName, UserId, Value, Verified, pdu::Draft,
-    sign::KeyPair, version::EventFormat,
+    Code, Error, EventId, EventNum, Map, Pdu, Result, ServerName, SlotNum, UserId, Value, Verified,
+    pdu::Draft, sign::KeyPair, version::EventFormat,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -58,7 +58,14 @@ impl Outgoing {
 impl OpenRoom {
     /// An event of `sender` after the room's extremities, with the auth events that it needs (EC-2, AUTH-20).
     pub(crate) fn draft(&mut self, sender: &UserId, outgoing: Outgoing, now: i64) -> Result<Draft> {
-        let (prev, state) = self.parents()?;
+        let Outgoing {
+            kind,
+            state_key,
+            content,
+            ..
+        } = &outgoing;
+        let wanted = auth::select(self.version(), kind, sender, state_key.as_deref(), content);
+        let (prev, state) = self.parents(&wanted)?;
         let mut depths = Vec::with_capacity(prev.len());
         let mut prev_events = Vec::with_capacity(prev.len());
         let mut cited = Vec::new();
@@ -68,13 +75,6 @@ impl OpenRoom {
             prev_events.push(held.pdu().id.clone());
             cited.push(held);
         }
-        let Outgoing {
-            kind,
-            state_key,
-            content,
-            ..
-        } = &outgoing;
-        let wanted = auth::select(self.version(), kind, sender, state_key.as_deref(), content);
         let mut auth_events = Vec::with_capacity(wanted.len());
         for (kind, key) in wanted {
             if let Some(held) = self.in_state(&state, &kind, &key)? {
@@ -111,22 +111,49 @@ impl OpenRoom {
         })
     }
 
-    /// The extremities that a new event follows (the deepest, where there are too many), and their state.
-    fn parents(&mut self) -> Result<(Vec<EventNum>, StateMap)> {
-        let mut forward = Vec::with_capacity(self.record.forward.len());
-        for &num in &self.record.forward {
-            forward.push((num, self.get(num)?.pdu().depth));
+    /// The extremities that a new event follows, and their state. Where there are too many, those come first that have
+    /// the same events as the current state at the slots `wanted`, then the deepest: otherwise a few deep branches from
+    /// before a user came would be all that their events follow, and refuse these.
+    fn parents(&mut self, wanted: &[(String, String)]) -> Result<(Vec<EventNum>, StateMap)> {
+        let forward = self.record.forward.clone();
+        if forward.len() <= graph::NEW_EVENT_PREVS {
+            return Ok((forward, self.current.clone()));
         }
-        let prev = graph::prevs_of_new_event(&forward);
-        if prev.len() == forward.len() {
-            return Ok((prev, self.current.clone()));
+        let slots: Vec<SlotNum> = wanted
+            .iter()
+            .filter_map(|(kind, key)| self.slots.get(kind, key))
+            .collect();
+        let current = self.current.clone();
+        let agrees = |state: &StateMap| slots.iter().all(|&slot| state.get(slot) == current.get(slot));
+        let (mut agreeing, mut others) = (Vec::new(), Vec::new());
+        for num in forward {
+            let held = self.get(num)?;
+            let depth = held.pdu().depth;
+            match held.state_after {
+                Some(after) if agrees(&self.states.get(after)?) => agreeing.push((num, depth)),
+                _ => others.push((num, depth)),
+            }
         }
+        let agreeing = graph::prevs_of_new_event(&agreeing);
+        let mut prev = graph::prevs_of_new_event(&others);
+        prev.truncate(graph::NEW_EVENT_PREVS - agreeing.len());
+        prev.extend(&agreeing);
+        prev.sort_unstable();
+        let state = self.state_after_all(&prev)?;
+        if agreeing.is_empty() || agrees(&state) {
+            return Ok((prev, state));
+        }
+        let state = self.state_after_all(&agreeing)?;
+        Ok((agreeing, state))
+    }
+
+    fn state_after_all(&mut self, prev: &[EventNum]) -> Result<StateMap> {
         let mut after = Vec::with_capacity(prev.len());
-        for &num in &prev {
+        for &num in prev {
             after.extend(self.get(num)?.state_after);
         }
         let state = self.resolve(after)?;
-        Ok((prev, self.states.get(state)?))
+        self.states.get(state)
     }
 
     /// Makes an event of a local user, takes it, and puts it in the outbox of every other server of the room.

@@ -4,6 +4,7 @@
 #[path = "../facts/common.rs"]
 #[allow(dead_code, reason = "shared with other tests")]
 mod common;
+mod forks;
 mod history;
 mod ids;
 mod late;
