@@ -173,9 +173,14 @@ impl Inner {
         handle
             .run(move |room| room.authorise_restricted(&user, &mut Outgoing::member(&user, "join", None)))
             .await?;
-        self.settle_parents(&pdu).await?;
+        let is_new = self.settle_parents(&pdu).await?;
         let (origin, me) = (origin.clone(), self.me.clone());
-        handle.run(move |room| room.take_join(&pdu, &origin, &me)).await
+        handle
+            .run(move |room| {
+                room.accept_handed_in(&pdu, is_new, &origin)?;
+                room.join_reply(&pdu, &me)
+            })
+            .await
     }
 
     /// A restricted join names a user of this server as its authoriser and so needs this server's signature, which it
@@ -221,24 +226,29 @@ impl Inner {
         let pdu = self
             .check_handshake(origin, room, event_id, event, version, "leave")
             .await?;
-        self.settle_parents(&pdu).await?;
+        let is_new = self.settle_parents(&pdu).await?;
         let origin = origin.clone();
-        handle.run(move |room| room.accept_own(&pdu, Some(&origin))).await
+        handle
+            .run(move |room| room.accept_handed_in(&pdu, is_new, &origin))
+            .await
     }
 
     /// The template may have been made by another resident: what it cites is fetched first. Servers in the room are
-    /// asked, not the one that wants to come or go: it has no say in what the room's state is (TM-7).
-    async fn settle_parents(&self, pdu: &Pdu<Verified>) -> Result<()> {
+    /// asked, not the one that wants to come or go: it has no say in what the room's state is (TM-7). Whether the event
+    /// was not here before.
+    async fn settle_parents(&self, pdu: &Pdu<Verified>) -> Result<bool> {
         let wanted = pdu.clone();
         let handle = self.rooms.get(&pdu.room_id)?;
-        let missing = handle.run(move |room| room.missing(&wanted)).await?;
-        if missing.prev.is_empty() && missing.auth.is_empty() {
-            return Ok(());
+        let (is_known, missing) = handle
+            .run(move |room| Ok((room.holds_fully(&wanted.id)?, room.missing(&wanted)?)))
+            .await?;
+        if is_known || (missing.prev.is_empty() && missing.auth.is_empty()) {
+            return Ok(!is_known);
         }
         let mut away = BTreeSet::new();
         match self.ingest_fetching(&pdu.room_id, pdu, None, &mut away).await? {
             Outcome::Missing(_) => Err(bad(format!("event {} cites events that nobody has", pdu.id))),
-            _ => Ok(()),
+            _ => Ok(true),
         }
     }
 
@@ -339,9 +349,16 @@ impl OpenRoom {
         Ok(template(draft, self.version()))
     }
 
-    /// Takes a join of another server's user, and gives the state before it (FED-31).
-    fn take_join(&mut self, pdu: &Pdu<Verified>, origin: &ServerName, me: &ServerName) -> Result<Map> {
-        self.accept_own(pdu, Some(origin))?;
+    /// Takes what a server handed in for its user. Others are told once, however often it does (TM-10, TM-17).
+    fn accept_handed_in(&mut self, pdu: &Pdu<Verified>, is_new: bool, origin: &ServerName) -> Result<()> {
+        if is_new {
+            return self.accept_own(pdu, Some(origin));
+        }
+        self.check_held(pdu)
+    }
+
+    /// What the server of a user who joined gets: the state before the join (FED-31).
+    fn join_reply(&mut self, pdu: &Pdu<Verified>, me: &ServerName) -> Result<Map> {
         let before = self.state_before_of(&pdu.id)?;
         let state = match before {
             Some(before) => self.state(before)?,

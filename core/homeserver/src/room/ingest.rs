@@ -228,7 +228,7 @@ impl OpenRoom {
     }
 
     /// Whether the event `id` is held, and not as an outlier.
-    pub(super) fn holds_fully(&self, id: &EventId) -> Result<bool> {
+    pub(crate) fn holds_fully(&self, id: &EventId) -> Result<bool> {
         Ok(self.find(id)?.is_some_and(|held| !held.flags.outlier))
     }
 

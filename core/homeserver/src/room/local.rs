@@ -184,12 +184,7 @@ impl OpenRoom {
         self.add_target_server(pdu, &mut destinations)?;
         match self.ingest(pdu, Arrival::LIVE)? {
             Outcome::Accepted => {}
-            Outcome::Known => {
-                let held = self.find(&pdu.id)?;
-                if held.is_some_and(|held| held.flags.rejected || held.flags.soft_failed) {
-                    return Err(refused(pdu, "it was refused before"));
-                }
-            }
+            Outcome::Known => self.check_held(pdu)?,
             Outcome::Rejected(denied) => return Err(refused(pdu, &denied.to_string())),
             Outcome::SoftFailed(rule) => return Err(refused(pdu, &rule)),
             Outcome::Dropped(about) => return Err(Error::new(Code::BadEvent, about)),
@@ -209,6 +204,15 @@ impl OpenRoom {
                     item: OutboxItem::Pdu { room, event },
                 });
             }
+        }
+        Ok(())
+    }
+
+    /// Refuses an event that was refused when it came first.
+    pub(crate) fn check_held(&self, pdu: &Pdu<Verified>) -> Result<()> {
+        let held = self.find(&pdu.id)?;
+        if held.is_some_and(|held| held.flags.rejected || held.flags.soft_failed) {
+            return Err(refused(pdu, "it was refused before"));
         }
         Ok(())
     }

@@ -10,4 +10,5 @@ mod ids;
 mod late;
 mod lies;
 mod limits;
+mod repeats;
 mod waiting;
