@@ -19,7 +19,7 @@ use std::{
     time::Duration,
 };
 
-/// How long inbound PDUs wait for a join of their room that is under way.
+/// How long inbound PDUs wait for a join of their room that is under way: less than senders wait for an answer.
 const JOIN_WAIT: Duration = Duration::from_secs(20);
 /// How long the reply to a transaction is kept for its repetition, in milliseconds: a day. Events in one that is
 /// repeated later are known by their ids.
@@ -79,7 +79,7 @@ impl Inner {
         let mut rooms = by_room(pdus).into_iter().peekable();
         let mut stored = false;
         while let Some((room, pdus)) = rooms.next() {
-            self.wait_for_join(&room).await;
+            self.wait_for_join(&room).await?;
             if let Some(handle) = self.rooms.find(&room)? {
                 let is_last = rooms.peek().is_none();
                 stored = self
@@ -106,17 +106,23 @@ impl Inner {
     }
 
     /// PDUs of a room that is being joined are taken when that is done, so that none is lost.
-    async fn wait_for_join(&self, room: &RoomId) {
+    ///
+    /// # Errors
+    /// `Busy` if that takes too long: the sender keeps them and tries again.
+    async fn wait_for_join(&self, room: &RoomId) -> Result<()> {
         let joining = self
             .joining
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .get(room)
             .cloned();
-        if let Some(mut done) = joining {
-            // Both ends of the wait, the join's and the time's, lead on to the same: look whether the room is here.
-            let _ = tokio::time::timeout(JOIN_WAIT, done.changed()).await;
-        }
+        let Some(mut done) = joining else { return Ok(()) };
+        // The join ends by closing its end of this.
+        let ended = tokio::time::timeout(JOIN_WAIT, done.changed()).await;
+        ended.map(drop).map_err(|_| {
+            let about = format!("room {room} is still being joined");
+            Error::new(Code::Busy, about)
+        })
     }
 
     /// Takes the PDUs of one room, in one commit. The last room's commit has the transaction's reply in it as well

@@ -11,4 +11,5 @@ mod late;
 mod lies;
 mod limits;
 mod repeats;
+mod slow;
 mod waiting;
