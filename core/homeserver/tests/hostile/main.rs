@@ -8,6 +8,7 @@ mod forks;
 mod history;
 mod ids;
 mod late;
+mod lenient;
 mod lies;
 mod limits;
 mod repeats;
