@@ -35,6 +35,9 @@ const BACKFILL_EVENTS: usize = 500;
 const STATE_EVENTS: usize = 1_000_000;
 /// States that are asked for to fill one gap: each may be as large as the room (TM-10).
 const STATES_PER_GAP: u32 = 20;
+/// How long one server may take to fill one gap: one that is slow with each of many answers would hold up the gaps that
+/// others fill. The state of a large room takes a few minutes where the network is bad.
+const PATIENCE: Duration = Duration::from_secs(300);
 /// Branches of history remembered as such that nobody has.
 const DEAD_BRANCHES: usize = 4_096;
 /// How long a branch of history counts as one that nobody has.
@@ -79,10 +82,15 @@ impl<'a> Ask<'a> {
         self.is_away.load(Relaxed)
     }
 
+    /// The server does not answer, or takes too long.
+    fn give_up(&self) {
+        self.is_away.store(true, Relaxed);
+    }
+
     /// What the server answered, if it did.
     fn answer<T>(&self, reply: std::result::Result<T, ClientError>) -> Option<T> {
         if matches!(reply, Err(ClientError::Unreachable(_))) {
-            self.is_away.store(true, Relaxed);
+            self.give_up();
         }
         reply.ok()
     }
@@ -114,7 +122,13 @@ impl Inner {
                 continue;
             }
             let ask = Ask::new(&handle, room, pdu.version, &server);
-            outcome = self.fill_gap(&ask, pdu).await?;
+            outcome = match tokio::time::timeout(PATIENCE, self.fill_gap(&ask, pdu)).await {
+                Ok(filled) => filled?,
+                Err(_) => {
+                    ask.give_up();
+                    outcome
+                }
+            };
             if !matches!(outcome, Outcome::Missing(_)) {
                 break;
             }
@@ -366,7 +380,15 @@ impl Inner {
             };
             let ask = Ask::new(&handle, room, version, &server);
             // A server that gives nothing leaves it to the next.
-            any |= self.backfill_from(&ask, &wanted, limit).await.unwrap_or(false);
+            let filling = tokio::time::timeout(PATIENCE, self.backfill_from(&ask, &wanted, limit));
+            any |= match filling.await {
+                Ok(filled) => filled.unwrap_or(false),
+                Err(_) => {
+                    ask.give_up();
+                    // What came until now is kept.
+                    true
+                }
+            };
             answered |= !ask.is_away();
             let before = wanted.clone();
             let Ok(left) = handle.run(move |room| room.not_held(before)).await else {
