@@ -6,7 +6,7 @@ use crate::{
     room::{Arrival, Missing, Outcome, RoomHandle},
 };
 use roomlet_federation::ClientError;
-use roomlet_wire::{EventId, Pdu, Result, RoomId, RoomVersion, ServerName, Verified, json::RawValue};
+use roomlet_wire::{EventId, Pdu, Result, RoomId, RoomVersion, ServerName, Verified, json::RawValue, limits};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
@@ -200,17 +200,13 @@ impl Inner {
         let earliest: Vec<EventId> = ask
             .handle
             .run(|room| {
-                let newest = room
-                    .forward()
-                    .iter()
-                    .rev()
-                    .take(roomlet_wire::limits::PREV_EVENTS);
+                let newest = room.forward().iter().rev().take(limits::PREV_EVENTS);
                 newest.map(|&num| Ok(room.get(num)?.pdu().id.clone())).collect()
             })
             .await?;
         for _ in 0..self.config.limits.missing_events_rounds {
             let open = self.with_missing_parents(ask.handle, &found).await?;
-            let latest: Vec<EventId> = open.into_iter().take(roomlet_wire::limits::PREV_EVENTS).collect();
+            let latest: Vec<EventId> = open.into_iter().take(limits::PREV_EVENTS).collect();
             if latest.is_empty() {
                 break;
             }
@@ -228,7 +224,12 @@ impl Inner {
                 .verify_reply(ask.room, ask.version, values, &BTreeSet::new())
                 .await
             {
-                found.entry(pdu.id.clone()).or_insert(pdu);
+                // What cites more than an event that is sent may, others drop however they got it.
+                if pdu.prev_events.len() <= limits::PREV_EVENTS
+                    && pdu.auth_events.len() <= limits::AUTH_EVENTS
+                {
+                    found.entry(pdu.id.clone()).or_insert(pdu);
+                }
             }
             if found.len() == before {
                 break;

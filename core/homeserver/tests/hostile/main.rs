@@ -12,5 +12,6 @@ mod lenient;
 mod lies;
 mod limits;
 mod repeats;
+mod shape;
 mod slow;
 mod waiting;
