@@ -59,8 +59,9 @@ pub struct Limits {
     pub missing_events_per_request: u32,
     /// Rounds of `get_missing_events` before the state is asked for instead (EC-3). Default 20.
     pub missing_events_rounds: u32,
-    /// PDUs of one room that wait for missing events; further ones are refused with [`Busy`](crate::Code::Busy). One
-    /// server in the room gets half of the places, one that is not a twentieth. Default 1,000.
+    /// Places for PDUs of one room that wait for missing events, one for each begun 16 KiB; further ones are refused with
+    /// [`Busy`](crate::Code::Busy). One server in the room gets half of the places, one that is not a twentieth. Default
+    /// 1,000.
     pub staged_per_room: usize,
     /// Rooms whose working state is held in memory; the least used beyond that is dropped. Default 64.
     pub open_rooms: usize,

@@ -3,7 +3,7 @@
 use crate::{config::Config, policy::Policy, room::Rooms};
 use roomlet_federation::{Env, client::Client, keys::KeyCache, sender::Sender};
 use roomlet_store::{Commit, Store, Write};
-use roomlet_wire::{Code, Error, EventId, Result, RoomId, RoomNum, ServerName, UserId, sign::KeyPair};
+use roomlet_wire::{Code, Error, EventId, Result, RoomId, ServerName, UserId, sign::KeyPair};
 use std::{
     collections::{BTreeMap, BTreeSet},
     pin::Pin,
@@ -151,8 +151,7 @@ impl Inner {
 
     /// Takes up what was under way when the server last ended: PDUs that wait for others.
     pub(crate) fn resume(self: &Arc<Self>) -> Result<()> {
-        let waiting: BTreeSet<RoomNum> = self.store.staged(None)?.into_iter().map(|pdu| pdu.room).collect();
-        for num in waiting {
+        for num in self.store.rooms_with_staged()? {
             if let Some(room) = self.store.room_id(num)? {
                 self.repair(room);
             }

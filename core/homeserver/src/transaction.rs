@@ -2,7 +2,7 @@
 
 use crate::{
     inner::Inner,
-    room::{Arrival, Outcome, RoomHandle},
+    room::{Arrival, Outcome, RoomHandle, places},
 };
 use roomlet_store::{StagedPdu, Write};
 use roomlet_wire::{
@@ -300,21 +300,23 @@ fn take_or_stage(
             Outcome::Missing(_) => {
                 let (all, of_origin) = match waiting {
                     Some(counts) => counts,
-                    None => room.staged_count(origin)?,
+                    None => room.staged_places(origin)?,
                 };
-                if all >= limit || of_origin >= limit.div_ceil(share) {
+                let json = pdu.to_json().into_boxed_str();
+                let places = places(&json);
+                if all + places > limit || of_origin + places > limit.div_ceil(share) {
                     let about = format!(
-                        "{all} events of room {} wait for missing ones already, {of_origin} of them from {origin}",
+                        "events of room {} that wait for missing ones have {all} places already, {of_origin} of them those from {origin}",
                         room.id()
                     );
                     Err(Error::new(Code::Busy, about))
                 } else {
-                    waiting = Some((all + 1, of_origin + 1));
+                    waiting = Some((all + places, of_origin + places));
                     room.write(Write::Stage(StagedPdu {
                         room: room.num(),
                         event: pdu.id.clone(),
                         origin: origin.clone(),
-                        json: pdu.to_json().into_boxed_str(),
+                        json,
                     }));
                     Ok(())
                 }

@@ -289,6 +289,12 @@ impl Store for MemoryStore {
         Ok(self.data().txn_replies.get(&key).map(|(body, _)| body.clone()))
     }
 
+    fn rooms_with_staged(&self) -> Result<Vec<RoomNum>> {
+        let data = self.data();
+        let rooms: BTreeSet<RoomNum> = data.staged.values().map(|pdu| pdu.room).collect();
+        Ok(rooms.into_iter().collect())
+    }
+
     fn staged(&self, room: Option<RoomNum>) -> Result<Vec<StagedPdu>> {
         let data = self.data();
         let rows = data.staged.values();

@@ -94,6 +94,8 @@ pub trait Store: Send + Sync + 'static {
     fn txn_reply(&self, origin: &ServerName, txn_id: &str) -> Result<Option<String>>;
     /// Staged PDUs, all or of one room, in the order of their arrival.
     fn staged(&self, room: Option<RoomNum>) -> Result<Vec<StagedPdu>>;
+    /// Rooms that have some, by number.
+    fn rooms_with_staged(&self) -> Result<Vec<RoomNum>>;
 
     /// Destinations to which something is owed.
     fn owed(&self) -> Result<Vec<ServerName>>;

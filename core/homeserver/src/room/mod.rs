@@ -22,4 +22,5 @@ pub(crate) use events::Held;
 pub(crate) use ingest::{Arrival, Missing, Outcome};
 pub(crate) use local::{DUMMY_EVENT, Outgoing};
 pub(crate) use open::{Home, OpenRoom};
+pub(crate) use read::places;
 pub(crate) use registry::{RoomHandle, Rooms};

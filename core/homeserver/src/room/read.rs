@@ -11,6 +11,14 @@ use std::{
     sync::Arc,
 };
 
+/// A PDU that waits for others takes a place for every so many bytes: all of a room's are in memory when they are tried.
+const PLACE_BYTES: usize = 16_384;
+
+/// The places that a waiting PDU takes.
+pub(crate) fn places(json: &str) -> usize {
+    json.len().div_ceil(PLACE_BYTES)
+}
+
 /// The events that say who has which power in a state.
 pub(crate) struct LevelEvents {
     create: Option<Arc<Held>>,
@@ -279,11 +287,15 @@ impl OpenRoom {
         Ok(held.is_none_or(|held| crate::acl::allows(held.pdu().content(), server)))
     }
 
-    /// How many PDUs wait for others, and how many of them came from `origin`.
-    pub(crate) fn staged_count(&self, origin: &ServerName) -> Result<(usize, usize)> {
-        let staged = self.store.staged(Some(self.num()))?;
-        let of_origin = staged.iter().filter(|pdu| pdu.origin == *origin).count();
-        Ok((staged.len(), of_origin))
+    /// The places of the PDUs that wait for others, and of those of them that came from `origin`.
+    pub(crate) fn staged_places(&self, origin: &ServerName) -> Result<(usize, usize)> {
+        let (mut all, mut of_origin) = (0, 0);
+        for pdu in self.store.staged(Some(self.num()))? {
+            let places = places(&pdu.json);
+            all += places;
+            of_origin += if pdu.origin == *origin { places } else { 0 };
+        }
+        Ok((all, of_origin))
     }
 }
 

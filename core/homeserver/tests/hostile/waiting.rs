@@ -109,9 +109,35 @@ async fn one_server_gets_half_of_the_places_to_wait_in() {
         .iter()
         .filter_map(|event| results[test.room.id_of(event).as_str()].get("error")?.as_str())
         .collect();
-    let expected = format!("2 events of room {id} wait for missing ones already, 2 of them from peer.test");
+    let expected = format!(
+        "events of room {id} that wait for missing ones have 2 places already, 2 of them those from peer.test"
+    );
     assert_eq!(errors, [expected]);
     assert_eq!(test.a.store.staged(None).unwrap().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn large_events_that_wait_take_more_places() {
+    let test = with_peer("10").await;
+    let body = "x".repeat(60_000);
+    let orphans: Vec<Map> = (0..150)
+        .map(|n| {
+            let content = roomlet_world::object(&format!(r#"{{"body":"{n} {body}"}}"#));
+            let mut event = test
+                .room
+                .draft(&test.mallory, "test.message", None, content, test.peer.now_ms());
+            event.insert("prev_events".into(), list([format!("${n:0>43}")]));
+            test.peer.signed(event, test.room.version)
+        })
+        .collect();
+    for (n, orphans) in orphans.chunks(50).enumerate() {
+        test.peer.send(&test.a.hs, &n.to_string(), orphans).await;
+    }
+    assert_eq!(
+        test.a.store.staged(None).unwrap().len(),
+        125,
+        "500 places of 16 KiB"
+    );
 }
 
 /// Takes every request and answers none.

@@ -318,6 +318,13 @@ impl Store for SqliteStore {
         })
     }
 
+    fn rooms_with_staged(&self) -> Result<Vec<RoomNum>> {
+        let sql = "SELECT DISTINCT room FROM staged ORDER BY room";
+        self.read("rooms_with_staged", |db| {
+            all(db, sql, [], |row| Ok(RoomNum(get(row, 0)?)))
+        })
+    }
+
     fn owed(&self) -> Result<Vec<ServerName>> {
         // From one name to the next by index: a destination may have very many rows.
         let sql = "WITH RECURSIVE name (name) AS (

@@ -48,6 +48,7 @@ pub(crate) fn staged_pdus_come_in_order_of_arrival(store: &dyn Store) {
     commit(store, rows.clone().map(Write::Stage));
     assert_eq!(store.staged(None).unwrap(), rows);
     assert_eq!(store.staged(Some(RoomNum(1))).unwrap(), rows[1..]);
+    assert_eq!(store.rooms_with_staged().unwrap(), [RoomNum(1), RoomNum(2)]);
     commit(
         store,
         [
