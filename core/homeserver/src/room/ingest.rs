@@ -302,6 +302,11 @@ impl OpenRoom {
             // Step 4's refusal of the outlier is final (EV-23).
             verdict = ingest::judge_outlier(&held.node, self)?;
         }
+        // The redaction of an outlier stays, also where the redacting event was purged since.
+        let redacted_by = was.as_ref().and_then(|held| held.redacted_by.clone());
+        if redacted_by.is_some() {
+            node = Node::unplaced(num, pdu.redacted(), &self.slots, node.auth, false);
+        }
         node.rejected = matches!(verdict, Verdict::Rejected(_));
         let refused = arrival.is_refused();
         let flags = EventFlags {
@@ -323,7 +328,7 @@ impl OpenRoom {
             flags,
             state_before: Some(before),
             state_after: Some(after),
-            redacted_by: None,
+            redacted_by,
         };
         let held = self.put(held);
         let children = self.found_prev(&pdu.id)?;

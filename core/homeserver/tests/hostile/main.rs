@@ -11,6 +11,7 @@ mod late;
 mod lenient;
 mod lies;
 mod limits;
+mod purged;
 mod repeats;
 mod shape;
 mod slow;
