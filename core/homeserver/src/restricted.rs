@@ -46,16 +46,15 @@ impl OpenRoom {
         let mut checkable = false;
         let mut met = false;
         for id in &rooms {
-            if let Some(record) = self.store().room(id)? {
-                checkable |= self
-                    .store()
-                    .joined_servers(record.num)?
-                    .iter()
-                    .any(|(server, _)| server == self.me());
-                met |= self
-                    .store()
-                    .member(record.num, user)?
-                    .is_some_and(|member| member.membership == "join");
+            let Some(record) = self.store().room(id)? else {
+                continue;
+            };
+            let servers = self.store().joined_servers(record.num)?;
+            // Of a room that it left a server knows who was in it.
+            if servers.iter().any(|(server, _)| server == self.me()) {
+                checkable = true;
+                let member = self.store().member(record.num, user)?;
+                met |= member.is_some_and(|member| member.membership == "join");
             }
         }
         if !met {

@@ -112,6 +112,24 @@ async fn a_club_that_the_server_does_not_know_cannot_be_checked() {
     );
 }
 
+/// The server does not hear any more who leaves that room, or is banned from it.
+#[tokio::test(start_paused = true)]
+async fn a_club_that_the_server_left_cannot_be_checked() {
+    let (world, a, b, alice, bob) = strangers().await;
+    let club = public_room(&a, &alice, "10").await;
+    let room = room_for(&club, &a, &alice).await;
+    let via = [a.name.clone()];
+    b.hs.join(&bob, &club, &via).await.unwrap();
+    a.hs.leave(&alice, &club, None).await.unwrap();
+    world.quiet().await;
+    b.hs.leave(&bob, &club, None).await.unwrap();
+    let error = b.hs.join(&bob, &room, &via).await.unwrap_err();
+    assert!(
+        error.about().contains("400 M_UNABLE_TO_AUTHORISE_JOIN"),
+        "{error:?}"
+    );
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_invited_user_needs_no_club() {
     let (_world, a, b, alice, bob) = strangers().await;
