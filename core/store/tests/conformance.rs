@@ -72,6 +72,7 @@ stores! {
     delivery:
         staged_pdus_come_in_order_of_arrival
         a_pdu_staged_again_keeps_its_place
+        an_id_of_many_bytes_comes_back
         the_outbox_is_a_queue_per_destination
         outbox_numbers_are_never_reused
         collapse_keeps_the_newest_pdu_of_each_room_and_all_edus

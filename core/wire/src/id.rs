@@ -30,7 +30,10 @@ macro_rules! id {
             }
 
             /// As `parse`, without the limit: some versions keep events with over-long ids, as rejected (ID-12).
-            pub(crate) fn parse_any_length(text: &str) -> Result<Self> {
+            ///
+            /// # Errors
+            /// As `parse`.
+            pub fn parse_any_length(text: &str) -> Result<Self> {
                 match $check(text) {
                     Ok(()) => Ok(Self(text.into())),
                     Err(rule) => Err(bad($what, text, rule)),

@@ -1,10 +1,11 @@
 //! Ids that servers choose, in rooms of versions 1 and 2.
 
-use crate::common::{WithPeer, code, with_peer};
-use roomlet_homeserver::Code;
+use crate::common::{Folder, WithPeer, code, with_peer};
+use roomlet_homeserver::{AllowAll, Code, Config, CreateRoom, Homeserver, Preset, ServerName, StoreKind};
 use roomlet_store::Store;
 use roomlet_wire::{EventId, Map, Value};
-use roomlet_world::{encode, list, object};
+use roomlet_world::{World, encode, list, object};
+use std::sync::Arc;
 
 /// A join of Mallory, who is joined, that cites a member event of hers.
 fn join(test: &WithPeer, id: &str, name: &str, cites: &EventId) -> Map {
@@ -71,4 +72,49 @@ async fn an_id_that_an_auth_chain_has_is_not_given_to_another_event() {
         let hidden = test.a.hs.event(&test.alice, &test.room.id, &x).await;
         assert_eq!(code(hidden), Code::UnknownEvent);
     }
+}
+
+/// An id may have 255 characters in these versions, which are more bytes than any other id has (ID-12).
+#[tokio::test]
+async fn an_id_that_is_too_long_in_bytes_can_be_read_back() {
+    let (world, folder) = (World::new(), Folder::new());
+    let name = ServerName::parse("a.test").unwrap();
+    let config = Config::new(name.clone(), StoreKind::File(folder.file("a")));
+    let open = || Homeserver::open(config.clone(), world.env(&name), Arc::new(AllowAll));
+    let hs = open().await.unwrap();
+    let alice = hs.create_account("alice").await.unwrap();
+    let create = CreateRoom {
+        preset: Preset::Public,
+        version: Some("1".into()),
+        ..CreateRoom::default()
+    };
+    let id = hs.create_room(&alice, create).await.unwrap();
+    let peer = world.peer("peer.test");
+    let mallory = peer.user("mallory");
+    let mut room = peer.join(&hs, &id, &mallory).await;
+    let message = |letter: &str, body: &str, prev: Option<&str>| {
+        let content = object(&format!(r#"{{"body":"{body}"}}"#));
+        let mut event = room.draft(&mallory, "test.message", None, content, peer.now_ms());
+        let name = format!("${}:peer.test", letter.repeat(200));
+        event.insert("event_id".into(), name.into());
+        if let Some(prev) = prev {
+            let pair = Value::Array(vec![prev.into(), Map::new().into()]);
+            event.insert("prev_events".into(), Value::Array(vec![pair]));
+        }
+        peer.signed(event, room.version)
+    };
+    let (refused, waiting) = (
+        message("ä", "refused", None),
+        message("ö", "waiting", Some("$nowhere:peer.test")),
+    );
+    peer.send(&hs, "1", &[refused]).await;
+    peer.send(&hs, "2", &[waiting]).await;
+    // What waits is counted with this one.
+    let [_, late] = ["unseen", "late"].map(|body| peer.say(&mut room, &mallory, body));
+    let answer = peer.send_raw(&hs, "3", &[late]).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    hs.close().await;
+    drop(hs);
+    let hs = open().await.unwrap();
+    assert_eq!(hs.check_store(false).await.unwrap().faults, []);
 }

@@ -66,7 +66,7 @@ pub(super) fn optional_event_id(row: &Row<'_>, column: usize) -> Result<Option<E
     }
     let text =
         codec::id_text(value).ok_or_else(|| Fault::Damaged("bytes that are no event id".to_owned()))?;
-    EventId::parse(&text)
+    EventId::parse_any_length(&text)
         .map(Some)
         .map_err(|error| Fault::Damaged(error.to_string()))
 }
