@@ -80,14 +80,13 @@ impl Inner {
         let mut stored = false;
         while let Some((room, pdus)) = rooms.next() {
             self.wait_for_join(&room).await?;
-            if let Some(handle) = self.rooms.find(&room)? {
-                let is_last = rooms.peek().is_none();
-                stored = self
-                    .receive_pdus(&handle, &room, &txn, is_last, pdus, &mut results)
-                    .await?;
-            } else {
-                self.receive_rescissions(&room, pdus, &mut results).await;
-            }
+            let is_last = rooms.peek().is_none();
+            let taken = self.receive_of_room(&room, &txn, is_last, pdus, &mut results);
+            stored = match taken.await {
+                // A repetition would end the same way, and hold up all that its sender has to say (EV-25).
+                Err(error) if matches!(error.code(), Code::Panic | Code::StoreDamaged) => false,
+                taken => taken?,
+            };
         }
         if !stored {
             self.commit(vec![txn.store_reply(&results)]).await?;
@@ -123,6 +122,24 @@ impl Inner {
             let about = format!("room {room} is still being joined");
             Error::new(Code::Busy, about)
         })
+    }
+
+    /// Takes the PDUs of one room, as far as they are any of this server's business. Whether the transaction's reply is
+    /// stored: see [`receive_pdus`](Self::receive_pdus).
+    async fn receive_of_room(
+        self: &Arc<Self>,
+        room: &RoomId,
+        txn: &Txn,
+        is_last: bool,
+        objects: Vec<RawValue>,
+        results: &mut Results,
+    ) -> Result<bool> {
+        if let Some(handle) = self.rooms.find(room)? {
+            let taken = self.receive_pdus(&handle, room, txn, is_last, objects, results);
+            return taken.await;
+        }
+        self.receive_rescissions(room, objects, results).await;
+        Ok(false)
     }
 
     /// Takes the PDUs of one room, in one commit. The last room's commit has the transaction's reply in it as well
@@ -184,14 +201,10 @@ impl Inner {
                 Ok((so_far, staged, room.is_crowded(txn.now)))
             })
             .await;
-        let (taken, staged, crowded) = match taken {
-            // A repetition would end the same way, and hold up all that its sender has to say (EV-25).
-            Err(error) if error.code() == Code::Panic => {
-                results.extend(ids.into_iter().map(|id| (id, Err(error.clone()))));
-                return Ok(false);
-            }
-            taken => taken?,
-        };
+        if let Err(error) = &taken {
+            results.extend(ids.into_iter().map(|id| (id, Err(error.clone()))));
+        }
+        let (taken, staged, crowded) = taken?;
         *results = taken;
         if staged {
             self.repair(room.clone());
@@ -331,7 +344,7 @@ fn reply(results: &Results) -> Map {
     let pdus = results.iter().map(|(id, result)| {
         let entry = match result {
             Ok(()) => Map::new(),
-            Err(error) => Map::from([("error".to_owned(), Value::from(error.about()))]),
+            Err(error) => Map::from([("error".to_owned(), Value::from(error.for_peers()))]),
         };
         (id.as_str().to_owned(), Value::Object(entry))
     });

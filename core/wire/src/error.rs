@@ -192,6 +192,15 @@ impl Error {
         self.0.status.unwrap_or(self.0.code.status())
     }
 
+    /// What a peer may read of it: of errors inside this server, which may name files and the like, that there was one.
+    #[must_use]
+    pub fn for_peers(&self) -> &str {
+        match self.status() {
+            500 => "an error inside the server",
+            _ => self.about(),
+        }
+    }
+
     /// What was wrong with which thing.
     #[must_use]
     pub fn about(&self) -> &str {

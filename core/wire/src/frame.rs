@@ -62,7 +62,7 @@ impl Response {
     pub fn error(error: &Error) -> Self {
         let mut body = Map::new();
         body.insert("errcode".to_string(), error.errcode().into());
-        body.insert("error".to_string(), error.about().into());
+        body.insert("error".to_string(), error.for_peers().into());
         if let Some(version) = error.room_version() {
             body.insert("room_version".to_string(), version.into());
         }

@@ -2,7 +2,8 @@
 
 use crate::common::{bodies, history, two, with_peer};
 use roomlet_homeserver::EventId;
-use roomlet_store::Store as _;
+use roomlet_store::{Commit, Store as _, Write};
+use roomlet_wire::Value;
 use roomlet_world::{encode, object};
 
 #[tokio::test(start_paused = true)]
@@ -96,6 +97,31 @@ async fn events_of_several_rooms_come_in_one_transaction() {
     assert_eq!(results.len(), 2);
     assert_eq!(bodies(&test.a.hs, &test.alice, &test.room.id).await, ["one"]);
     assert_eq!(bodies(&test.a.hs, &test.alice, &other.id).await, ["two"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_damaged_room_does_not_keep_the_events_of_others_out() {
+    let mut test = with_peer("10").await;
+    let sound = crate::common::public_room(&test.a, &test.alice, "11").await;
+    let mut sound = test.peer.join(&test.a.hs, &sound, &test.mallory).await;
+    let room = test.a.record(&test.room.id).num;
+    let levels = test.room.state_id("m.room.power_levels", "");
+    let mut row = test.a.store.event(room, &levels).unwrap().unwrap();
+    row.json = "{}".into();
+    let writes = vec![Write::Event { room, row }];
+    test.a.store.commit(Commit { writes }).await.unwrap();
+    test.a.restart().await;
+    let lost = test.peer.say(&mut test.room, &test.mallory, "lost");
+    let taken = test.peer.say(&mut sound, &test.mallory, "taken");
+    let events = [lost, taken];
+    let answer = test.peer.send_raw(&test.a.hs, "t", &events).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(bodies(&test.a.hs, &test.alice, &sound.id).await, ["taken"]);
+    let errors = answer.body.get("pdus").unwrap().get(test.room.latest[0].as_str());
+    assert_eq!(
+        errors.unwrap().get("error").and_then(Value::as_str),
+        Some("an error inside the server")
+    );
 }
 
 #[tokio::test(start_paused = true)]
