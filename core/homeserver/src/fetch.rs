@@ -197,7 +197,7 @@ impl Inner {
     /// oldest first. Where it is not reached, the oldest are taken with the state before them as the peer tells it.
     async fn fill_gap(&self, ask: &Ask<'_>, pdu: &Pdu<Verified>) -> Result<Outcome> {
         let mut found: BTreeMap<EventId, Pdu<Verified>> = BTreeMap::from([(pdu.id.clone(), pdu.clone())]);
-        let earliest: Vec<EventId> = ask
+        let newest: Vec<EventId> = ask
             .handle
             .run(|room| {
                 let newest = room.forward().iter().rev().take(limits::PREV_EVENTS);
@@ -205,11 +205,12 @@ impl Inner {
             })
             .await?;
         for _ in 0..self.config.limits.missing_events_rounds {
-            let open = self.with_missing_parents(ask.handle, &found).await?;
-            let latest: Vec<EventId> = open.into_iter().take(limits::PREV_EVENTS).collect();
+            let (latest, mut earliest) = self.with_missing_parents(ask.handle, &found).await?;
             if latest.is_empty() {
                 break;
             }
+            // A reply is short: what is here already is not to fill it. Far from all of that is behind the newest events.
+            earliest.extend(newest.iter().cloned());
             let limit = self.config.limits.missing_events_per_request;
             let reply = self
                 .client
@@ -246,24 +247,31 @@ impl Inner {
         Ok(outcome)
     }
 
-    /// Of the found events those that cite parents that are neither found nor held.
+    /// Of the found events those that cite parents that are neither found nor held, as many as one request may name; and
+    /// the other parents of these.
     async fn with_missing_parents(
         &self,
         handle: &RoomHandle,
         found: &BTreeMap<EventId, Pdu<Verified>>,
-    ) -> Result<Vec<EventId>> {
+    ) -> Result<(Vec<EventId>, Vec<EventId>)> {
         let pdus: Vec<Pdu<Verified>> = found.values().cloned().collect();
         let missing = handle
             .run(move |room| {
                 pdus.iter()
-                    .map(|pdu| Ok((pdu.id.clone(), room.missing(pdu)?.prev)))
+                    .map(|pdu| Ok((pdu.clone(), room.missing(pdu)?.prev)))
                     .collect::<Result<Vec<_>>>()
             })
             .await?;
         let open = missing
             .into_iter()
             .filter(|(_, prev)| prev.iter().any(|id| !found.contains_key(id)));
-        Ok(open.map(|(id, _)| id).collect())
+        let (mut ids, mut others) = (Vec::new(), Vec::new());
+        for (pdu, missing) in open.take(limits::PREV_EVENTS) {
+            let is_here = |id: &&EventId| !missing.contains(id) || found.contains_key(*id);
+            others.extend(pdu.prev_events.iter().filter(is_here).cloned());
+            ids.push(pdu.id.clone());
+        }
+        Ok((ids, others))
     }
 
     /// Takes an event; fetches its auth chain if that is what it lacks, and the state before it if its parents cannot

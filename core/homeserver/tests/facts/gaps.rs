@@ -1,9 +1,11 @@
 //! Events whose parents are not here: fetched, or waited for; and events that the present refuses.
 
 use crate::common::{WithPeer, bodies, history, say, state, with_peer};
+use roomlet_homeserver::{EventId, Response};
 use roomlet_store::Store;
-use roomlet_wire::{Map, Value};
+use roomlet_wire::{Map, Value, json};
 use roomlet_world::{PeerRoom, encode, list, object};
+use std::collections::{BTreeSet, VecDeque};
 
 /// Three messages, of which the newest alone is sent.
 fn three(test: &mut WithPeer) -> [Map; 3] {
@@ -229,6 +231,53 @@ async fn a_redaction_of_what_came_late_is_applied_after_the_gap() {
         .await
         .unwrap();
     assert_eq!(event.content, "{}");
+}
+
+/// Gives of what is behind `latest_events` the first ten, breadth first, but for what is behind `earliest_events`.
+fn serve_ten(test: &WithPeer) {
+    let events = test.room.events.clone();
+    test.peer
+        .answer("/_matrix/federation/v1/get_missing_events/", move |request| {
+            let body = json::parse_object_lenient(&request.body).unwrap();
+            let ids = |list: &Value| -> Vec<EventId> {
+                let ids = list.as_array().unwrap().iter();
+                ids.map(|id| EventId::parse(id.as_str().unwrap()).unwrap())
+                    .collect()
+            };
+            let mut seen: BTreeSet<EventId> = ids(&body["earliest_events"]).into_iter().collect();
+            let parents = |id: &EventId| ids(&events[id]["prev_events"]);
+            let mut queue: VecDeque<EventId> = ids(&body["latest_events"]).iter().flat_map(parents).collect();
+            let mut found = Vec::new();
+            while let Some(id) = queue.pop_front().filter(|_| found.len() < 10) {
+                if events.contains_key(&id) && seen.insert(id.clone()) {
+                    queue.extend(parents(&id));
+                    found.push(events[&id].clone().into());
+                }
+            }
+            Response::ok(&Map::from([("events".to_owned(), Value::Array(found))]))
+        });
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_here_already_does_not_fill_the_reply() {
+    let mut test = with_peer("10").await;
+    let mut past = Vec::new();
+    for number in 0..20 {
+        let event = test.peer.say(&mut test.room, &test.mallory, &number.to_string());
+        past.push(test.room.latest[0].clone());
+        test.peer.send(&test.a.hs, &number.to_string(), &[event]).await;
+    }
+    // One that is not here, and another that follows it and much of the past.
+    test.peer.say(&mut test.room, &test.mallory, "unseen");
+    past.truncate(15);
+    past.append(&mut test.room.latest);
+    test.room.latest = past;
+    let last = test.peer.say(&mut test.room, &test.mallory, "last");
+    serve_ten(&test);
+    test.peer.send(&test.a.hs, "last", &[last]).await;
+    test.world.quiet().await;
+    let bodies = bodies(&test.a.hs, &test.alice, &test.room.id).await;
+    assert_eq!(bodies[20..], ["unseen", "last"]);
 }
 
 #[tokio::test(start_paused = true)]
