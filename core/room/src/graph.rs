@@ -8,6 +8,10 @@ use roomlet_wire::{EventNum, Result, limits};
 /// [`limits::PREV_EVENTS`], so that the state that it rests on stays cheap to resolve (EC-2; Synapse's number).
 pub const NEW_EVENT_PREVS: usize = 10;
 
+/// Refused events that are looked behind for extremities. Anybody can make a chain of them as long as they like, and
+/// cite its end again and again (TM-8); an extremity that stays is merged by the next event.
+const REFUSED_WALKED: usize = 1_000;
+
 /// The forward extremities after `event` was accepted (EC-1), ascending.
 ///
 /// `event` replaces those of its `prevs` that were extremities; also those that it reaches through rejected or
@@ -30,7 +34,7 @@ pub fn extremities_after(
     let mut seen: BTreeSet<EventNum> = prevs.iter().copied().collect();
     let mut ahead: Vec<EventNum> = seen.iter().copied().collect();
     while let Some(prev) = ahead.pop() {
-        if after.remove(&prev) {
+        if after.remove(&prev) || seen.len() > REFUSED_WALKED {
             continue;
         }
         for earlier in refused_prevs(prev)?.unwrap_or_default() {
@@ -126,6 +130,17 @@ mod tests {
     #[test]
     fn a_cycle_of_refused_events_ends() {
         assert_eq!(after(&[1], 9, &[5], &[(5, &[6]), (6, &[5])]), [1, 9]);
+    }
+
+    #[test]
+    fn a_long_chain_of_refused_events_is_not_walked_to_its_end() {
+        let mut walked = 0;
+        let forward = extremities_after(&nums(&[1]), EventNum(200_000), &nums(&[100_000]), |num| {
+            walked += 1;
+            Ok(Some(nums(&[num.0 - 1])))
+        });
+        assert_eq!(forward.unwrap(), nums(&[1, 200_000]));
+        assert_eq!(walked, REFUSED_WALKED);
     }
 
     #[test]
