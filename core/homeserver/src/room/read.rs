@@ -19,6 +19,10 @@ pub(crate) fn places(json: &str) -> usize {
     json.len().div_ceil(PLACE_BYTES)
 }
 
+/// Events that are looked at for one reply about the graph. Refused ones are in none, and anybody can make chains of them
+/// as long as they like (TM-8).
+const WALKED: usize = 1_000;
+
 /// The events that say who has which power in a state.
 pub(crate) struct LevelEvents {
     create: Option<Arc<Held>>,
@@ -130,6 +134,9 @@ impl OpenRoom {
         let mut found = Vec::new();
         while let Some(id) = queue.pop_front() {
             if found.len() >= limit {
+                break;
+            }
+            if seen.len() >= WALKED {
                 break;
             }
             if stop.contains(&id) || !seen.insert(id.clone()) {

@@ -3,8 +3,8 @@
 use crate::common::{bodies, code, history, public_room, state, strangers, with_peer};
 use roomlet_homeserver::{AllowAll, Code, Limits};
 use roomlet_store::Store;
-use roomlet_wire::Value;
-use roomlet_world::{World, object};
+use roomlet_wire::{Map, Value};
+use roomlet_world::{World, encode, object};
 use std::{sync::Arc, time::Duration};
 
 #[tokio::test(start_paused = true)]
@@ -45,6 +45,42 @@ async fn of_a_huge_preview_little_is_kept() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_chain_of_refused_events_is_not_walked_to_its_end() {
+    let mut test = with_peer("10").await;
+    test.peer.say(&mut test.room, &test.mallory, "behind");
+    let mut events: Vec<Map> = test
+        .room
+        .latest
+        .iter()
+        .map(|id| test.room.events[id].clone())
+        .collect();
+    let state = test.room.state.clone();
+    for number in 0..1_100 {
+        let topic = format!(r#"{{"topic":"{number}"}}"#);
+        let event = test
+            .peer
+            .event(&test.room, &test.mallory, "m.room.topic", Some(""), &topic);
+        test.room.push(&event);
+        test.room.state = state.clone();
+        events.push(event);
+    }
+    for (number, events) in events.chunks(50).enumerate() {
+        test.peer.send(&test.a.hs, &number.to_string(), events).await;
+    }
+    let history = async |from: &Map| {
+        let target = format!(
+            "/_matrix/federation/v1/backfill/{}?limit=1&v={}",
+            encode(&test.room.id),
+            encode(&test.room.id_of(from))
+        );
+        let reply = test.peer.ask(&test.a.hs, "GET", &target, None).await;
+        reply.events("pdus").len()
+    };
+    assert_eq!(history(&events[900]).await, 1);
+    assert_eq!(history(&events[1_100]).await, 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn two_users_who_join_a_room_at_once_both_get_in_by_one_handshake() {
     let (world, a, b, alice, bob) = strangers().await;
     let carol = b.account("carol").await;
@@ -65,7 +101,7 @@ async fn two_users_who_join_a_room_at_once_both_get_in_by_one_handshake() {
 async fn many_forks_are_merged_by_events_that_nobody_sees_and_not_too_often() {
     let test = with_peer("10").await;
     test.world.quiet().await;
-    let flood = |first: u32| -> Vec<roomlet_wire::Map> {
+    let flood = |first: u32| -> Vec<Map> {
         let forks = (first..first + 30).map(|n| format!(r#"{{"body":"{n}"}}"#));
         forks
             .map(|content| {
