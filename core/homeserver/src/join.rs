@@ -118,6 +118,18 @@ impl Inner {
         })
     }
 
+    /// Waits while the room is being joined.
+    pub(crate) async fn end_of_join(&self, room: &RoomId) {
+        let under_way = || {
+            let joining = self.joining.lock().unwrap_or_else(PoisonError::into_inner);
+            joining.get(room).cloned()
+        };
+        while let Some(mut done) = under_way() {
+            // The join ends by closing its end of this.
+            let _ = done.changed().await;
+        }
+    }
+
     async fn join_through(&self, user: &UserId, room: &RoomId, server: &ServerName) -> Result<EventId> {
         let template = self.client.make_join(server, room, user).await?;
         let version = negotiated(template.room_version.as_deref())?;

@@ -12,6 +12,8 @@ impl Inner {
         reason: Option<&str>,
     ) -> Result<Option<EventId>> {
         self.check_account(user)?;
+        // Who left elsewhere while a join goes on would be joined here, and nowhere else, when that is done.
+        self.end_of_join(room).await;
         if let Some(handle) = self.rooms.find(room)? {
             let (user, reason) = (user.clone(), reason.map(str::to_owned));
             let (key, now) = (self.signing_key(), self.env.clock.now_ms());

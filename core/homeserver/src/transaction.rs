@@ -13,7 +13,7 @@ use roomlet_wire::{
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc, PoisonError,
+        Arc,
         atomic::Ordering::{AcqRel, Acquire},
     },
     time::Duration,
@@ -109,16 +109,8 @@ impl Inner {
     /// # Errors
     /// `Busy` if that takes too long: the sender keeps them and tries again.
     async fn wait_for_join(&self, room: &RoomId) -> Result<()> {
-        let joining = self
-            .joining
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(room)
-            .cloned();
-        let Some(mut done) = joining else { return Ok(()) };
-        // The join ends by closing its end of this.
-        let ended = tokio::time::timeout(JOIN_WAIT, done.changed()).await;
-        ended.map(drop).map_err(|_| {
+        let ended = tokio::time::timeout(JOIN_WAIT, self.end_of_join(room)).await;
+        ended.map_err(|_| {
             let about = format!("room {room} is still being joined");
             Error::new(Code::Busy, about)
         })

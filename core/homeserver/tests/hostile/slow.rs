@@ -1,6 +1,6 @@
 //! Servers that take their time.
 
-use crate::common::{bodies, public_room, say, strangers, with_peer};
+use crate::common::{bodies, membership, public_room, rooms, say, strangers, with_peer};
 use async_trait::async_trait;
 use roomlet_homeserver::{Code, Homeserver, Request, Response};
 use roomlet_store::Store;
@@ -41,6 +41,22 @@ async fn what_is_sent_during_a_long_join_is_not_lost() {
     join.await.unwrap().unwrap();
     world.quiet().await;
     assert_eq!(bodies(&b.hs, &bob, &room).await, ["welcome"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_leaves_while_a_join_goes_on_has_left_everywhere() {
+    let (world, a, b, alice, bob) = strangers().await;
+    let room = public_room(&a, &alice, "10").await;
+    a.hs.invite(&alice, &room, &bob, None).await.unwrap();
+    world.network.plug(&a.name, Arc::new(FarAway(a.hs.clone())));
+    let (hs, id, user) = (b.hs.clone(), room.clone(), bob.clone());
+    let join = tokio::spawn(async move { hs.join(&user, &id, &[]).await });
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    b.hs.leave(&bob, &room, None).await.unwrap();
+    join.await.unwrap().unwrap();
+    world.quiet().await;
+    assert_eq!(membership(&a.hs, &alice, &room, &bob).await, "leave");
+    assert_eq!(rooms(&b.hs, &bob).await, [(room, "leave".to_owned())]);
 }
 
 /// A peer that is never late enough to count as away, and always has one more thing to be asked for.
