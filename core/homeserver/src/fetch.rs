@@ -38,6 +38,8 @@ const STATES_PER_GAP: u32 = 20;
 /// How long one server may take to fill one gap: one that is slow with each of many answers would hold up the gaps that
 /// others fill. The state of a large room takes a few minutes where the network is bad.
 const PATIENCE: Duration = Duration::from_secs(300);
+/// As [`PATIENCE`], for a server that is not in the room: anybody could come, under any number of names.
+const STRANGER_PATIENCE: Duration = Duration::from_secs(30);
 /// Branches of history remembered as such that nobody has.
 const DEAD_BRANCHES: usize = 4_096;
 /// How long a branch of history counts as one that nobody has.
@@ -116,13 +118,18 @@ impl Inner {
         let sender = ServerName::parse(pdu.origin()).ok();
         let first: Vec<ServerName> = sender.into_iter().chain(origin.cloned()).collect();
         let mut servers = self.servers_to_ask(&handle, first).await?;
-        servers.extend(origin.filter(|origin| !servers.contains(origin)).cloned());
+        let stranger = self.stranger(&handle, origin).await?;
+        servers.extend(stranger.iter().cloned());
         for server in servers {
             if away.contains(&server) {
                 continue;
             }
+            let patience = match Some(&server) == stranger.as_ref() {
+                true => STRANGER_PATIENCE,
+                false => PATIENCE,
+            };
             let ask = Ask::new(&handle, room, pdu.version, &server);
-            outcome = match tokio::time::timeout(PATIENCE, self.fill_gap(&ask, pdu)).await {
+            outcome = match tokio::time::timeout(patience, self.fill_gap(&ask, pdu)).await {
                 Ok(filled) => filled?,
                 Err(_) => {
                     ask.give_up();
@@ -191,6 +198,16 @@ impl Inner {
         servers.extend(others);
         servers.truncate(SERVERS_ASKED);
         Ok(servers)
+    }
+
+    /// The server that sent an event, if it is not in the room.
+    async fn stranger(&self, handle: &RoomHandle, origin: Option<&ServerName>) -> Result<Option<ServerName>> {
+        let Some(origin) = origin.cloned() else {
+            return Ok(None);
+        };
+        handle
+            .run(move |room| Ok(Some(origin).filter(|origin| !room.has_server(origin))))
+            .await
     }
 
     /// Walks back from `pdu` with `get_missing_events` until the history held here is reached, then takes what came,

@@ -287,7 +287,7 @@ fn by_room(pdus: Vec<RawValue>) -> BTreeMap<RoomId, Vec<RawValue>> {
 
 /// Takes what can be taken; what waits for others is staged in the same commit. Whether anything was.
 ///
-/// No server can take up all of the room's `limit`: one in the room half of it, others a twentieth (TM-10).
+/// No server can take up all of the room's `limit`: one in the room half of it, all others together a twentieth (TM-10).
 fn take_or_stage(
     room: &mut crate::room::OpenRoom,
     pdus: Vec<(Pdu<Verified>, Arrival)>,

@@ -294,13 +294,17 @@ impl OpenRoom {
         Ok(held.is_none_or(|held| crate::acl::allows(held.pdu().content(), server)))
     }
 
-    /// The places of the PDUs that wait for others, and of those of them that came from `origin`.
+    /// The places of the PDUs that wait for others, and of those of them that came from `origin`. Servers that are not in
+    /// the room count as one: names cost nothing.
     pub(crate) fn staged_places(&self, origin: &ServerName) -> Result<(usize, usize)> {
+        let is_outside = !self.has_server(origin);
         let (mut all, mut of_origin) = (0, 0);
         for pdu in self.store.staged(Some(self.num()))? {
             let places = places(&pdu.json);
             all += places;
-            of_origin += if pdu.origin == *origin { places } else { 0 };
+            if pdu.origin == *origin || (is_outside && !self.has_server(&pdu.origin)) {
+                of_origin += places;
+            }
         }
         Ok((all, of_origin))
     }

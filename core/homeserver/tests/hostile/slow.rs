@@ -109,11 +109,14 @@ impl Endpoint for Dawdler {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_server_that_answers_slowly_does_not_hold_up_the_gaps_of_others() {
+/// Whether a gap that another server fills is filled so many seconds after one that the dawdler does not.
+async fn is_filled_beside_a_dawdler(is_in_the_room: bool, seconds: u64) -> bool {
     let mut test = with_peer("10").await;
     let peer = test.world.peer("slow.test");
-    let room = peer.join(&test.a.hs, &test.room.id, &peer.user("dora")).await;
+    let room = match is_in_the_room {
+        true => peer.join(&test.a.hs, &test.room.id, &peer.user("dora")).await,
+        false => test.room.clone(),
+    };
     let dawdler = Arc::new(Dawdler {
         peer: peer.clone(),
         room,
@@ -130,7 +133,17 @@ async fn a_server_that_answers_slowly_does_not_hold_up_the_gaps_of_others() {
         Map::from([("events".to_owned(), Value::Array(vec![one.into()]))]),
     );
     test.peer.send(&test.a.hs, "1", &[two]).await;
-    tokio::time::sleep(Duration::from_secs(600)).await;
+    tokio::time::sleep(Duration::from_secs(seconds)).await;
     let num = test.a.record(&test.room.id).num;
-    assert!(test.a.store.event(num, &test.room.latest[0]).unwrap().is_some());
+    test.a.store.event(num, &test.room.latest[0]).unwrap().is_some()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_answers_slowly_does_not_hold_up_the_gaps_of_others() {
+    assert!(is_filled_beside_a_dawdler(true, 600).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_outside_the_room_holds_up_the_gaps_of_others_for_a_moment_only() {
+    assert!(is_filled_beside_a_dawdler(false, 60).await);
 }

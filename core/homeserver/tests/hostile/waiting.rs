@@ -117,6 +117,30 @@ async fn one_server_gets_half_of_the_places_to_wait_in() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn servers_outside_the_room_share_the_places_of_one() {
+    let world = World::new();
+    let limits = Limits {
+        staged_per_room: 40,
+        ..Limits::default()
+    };
+    let a = world.server_with("a.test", limits, Arc::new(AllowAll)).await;
+    let alice = a.account("alice").await;
+    let id = public_room(&a, &alice, "10").await;
+    let peer = world.peer("peer.test");
+    let room = peer.join(&a.hs, &id, &peer.user("mallory")).await;
+    for number in 0..5 {
+        let stranger = world.peer(&format!("{number}.test"));
+        let content = roomlet_world::object("{}");
+        let user = stranger.user("s");
+        let mut event = room.draft(&user, "test.message", None, content, peer.now_ms());
+        event.insert("prev_events".into(), list([format!("${number:0>43}")]));
+        let event = stranger.signed(event, room.version);
+        stranger.send(&a.hs, "t", &[event]).await;
+    }
+    assert_eq!(a.store.staged(None).unwrap().len(), 2, "a twentieth of 40");
+}
+
+#[tokio::test(start_paused = true)]
 async fn large_events_that_wait_take_more_places() {
     let test = with_peer("10").await;
     let body = "x".repeat(60_000);
