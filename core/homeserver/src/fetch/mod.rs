@@ -1,35 +1,24 @@
 //! Getting from other servers what a room lacks: gaps in its history, states, auth chains, old history (EC-3).
 
+mod backfill;
+
 use crate::{
     inner::Inner,
-    order::{Along, behind, causal},
+    order::{Along, causal},
     room::{Arrival, Missing, Outcome, RoomHandle},
 };
 use roomlet_federation::ClientError;
 use roomlet_wire::{EventId, Pdu, Result, RoomId, RoomVersion, ServerName, Verified, json::RawValue, limits};
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{
-        MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
-    },
+    sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
     time::Duration,
 };
-use tokio::time::Instant;
 
 /// Missing events of a state that are fetched one by one; beyond that the whole state is asked for.
 const SINGLE_EVENTS: usize = 40;
 /// Servers that are asked for the same thing, one after another.
 const SERVERS_ASKED: usize = 4;
-/// Branches of history that one backfill looks behind.
-const BACKFILL_BRANCHES: usize = 10;
-/// Events asked for by one backfill, at least: a request costs more than what it brings.
-const MIN_BACKFILL: usize = 20;
-/// Events asked for by one backfill, at most: Synapse gives no more.
-const MAX_BACKFILL: usize = 100;
-/// Events that one backfill takes at most, whatever the peer sends.
-const BACKFILL_EVENTS: usize = 500;
-
 /// Events of a state and its auth chain that are looked at, several times what the largest rooms have; who tells more
 /// is not believed (TM-8).
 const STATE_EVENTS: usize = 1_000_000;
@@ -40,10 +29,6 @@ const STATES_PER_GAP: u32 = 20;
 const PATIENCE: Duration = Duration::from_secs(300);
 /// As [`PATIENCE`], for a server that is not in the room: anybody could come, under any number of names.
 const STRANGER_PATIENCE: Duration = Duration::from_secs(30);
-/// Branches of history remembered as such that nobody has.
-const DEAD_BRANCHES: usize = 4_096;
-/// How long a branch of history counts as one that nobody has.
-const DEAD_FOR: Duration = Duration::from_secs(300);
 
 /// The room that is worked on, and whom to ask.
 struct Ask<'a> {
@@ -387,94 +372,5 @@ impl Inner {
                     .try_for_each(|pdu| room.ingest_outlier(pdu).map(|_| ()))
             })
             .await
-    }
-
-    /// Asks other servers for the events `wanted`, which history here lacks, and what comes before them. Whether
-    /// any came. Those that no server has are not asked for again for a while.
-    pub(crate) async fn backfill(&self, room: &RoomId, mut wanted: Vec<EventId>, limit: usize) -> bool {
-        let Ok(handle) = self.rooms.get(room) else {
-            return false;
-        };
-        let Ok(servers) = self.servers_to_ask(&handle, Vec::new()).await else {
-            return false;
-        };
-        wanted.truncate(BACKFILL_BRANCHES);
-        let (mut any, mut answered) = (false, false);
-        for server in servers {
-            let Ok(version) = handle.run(|room| Ok(room.version())).await else {
-                return any;
-            };
-            let ask = Ask::new(&handle, room, version, &server);
-            // A server that gives nothing leaves it to the next.
-            let filling = tokio::time::timeout(PATIENCE, self.backfill_from(&ask, &wanted, limit));
-            any |= match filling.await {
-                Ok(filled) => filled.unwrap_or(false),
-                Err(_) => {
-                    ask.give_up();
-                    // What came until now is kept.
-                    true
-                }
-            };
-            answered |= !ask.is_away();
-            let before = wanted.clone();
-            let Ok(left) = handle.run(move |room| room.not_held(before)).await else {
-                return any;
-            };
-            wanted = left;
-            if wanted.is_empty() {
-                return any;
-            }
-        }
-        if answered {
-            self.note_dead_branches(wanted);
-        }
-        any
-    }
-
-    async fn backfill_from(&self, ask: &Ask<'_>, from: &[EventId], limit: usize) -> Result<bool> {
-        let limit = limit.clamp(MIN_BACKFILL, MAX_BACKFILL);
-        let reply = self.client.backfill(ask.server, ask.room, from, limit).await;
-        let Some(mut values) = ask.answer(reply) else {
-            return Ok(false);
-        };
-        values.truncate(BACKFILL_EVENTS);
-        let known = BTreeSet::new();
-        let mut told = self.verify_reply(ask.room, ask.version, values, &known).await;
-        if behind(from, &told).len() < told.len() {
-            // What the events asked for hide of the rest: a server that refused one of them gives it by its id only.
-            let mut values = Vec::new();
-            let hidden = from.iter().filter(|id| told.iter().all(|pdu| pdu.id != **id));
-            for id in hidden.take_while(|_| !ask.is_away()) {
-                values.extend(ask.answer(self.client.event(ask.server, id).await));
-            }
-            told.extend(self.verify_reply(ask.room, ask.version, values, &known).await);
-        }
-        let history = behind(from, &told);
-        told.retain(|pdu| history.contains(&pdu.id));
-        let mut any = false;
-        for pdu in causal(told, Along::Both) {
-            let arrival = self.arrival(&pdu, true).await;
-            let outcome = self.ingest_or_ask_state(ask, &pdu, arrival).await?;
-            any |= !matches!(
-                outcome,
-                Outcome::Missing(_) | Outcome::Known | Outcome::Dropped(_)
-            );
-        }
-        Ok(any)
-    }
-
-    fn note_dead_branches(&self, ids: Vec<EventId>) {
-        let now = Instant::now();
-        let mut dead = self.dead_branches();
-        dead.retain(|_, until| *until > now);
-        if dead.len() >= DEAD_BRANCHES {
-            dead.clear();
-        }
-        dead.extend(ids.into_iter().map(|id| (id, now + DEAD_FOR)));
-    }
-
-    /// Events that no server had when they were last asked for.
-    pub(crate) fn dead_branches(&self) -> MutexGuard<'_, BTreeMap<EventId, Instant>> {
-        self.dead_branches.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
