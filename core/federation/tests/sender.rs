@@ -415,6 +415,26 @@ async fn a_transaction_that_is_refused_as_such_is_given_up_after_eight_tries() {
     }
 }
 
+/// A sign of life forgets failures; that the destination does not want this transaction is none.
+#[tokio::test(start_paused = true)]
+async fn a_refused_transaction_is_given_up_by_a_destination_that_is_busy_with_us_too() {
+    let world = world().await;
+    world.net.answers(|request| {
+        let status = if pdus(request) == [1] { 400 } else { 200 };
+        Answer::Status(status, "{}".into())
+    });
+    owe(&*world.store, PEER, 1).await;
+    let sender = start(&world, settings());
+    pass(10).await;
+    owe(&*world.store, PEER, 2).await;
+    for _ in 0..20 {
+        sender.peer_alive(&server(PEER));
+        pass(3_000).await;
+    }
+    let sent = world.net.take();
+    assert_eq!(sent.last().map(|(_, request)| pdus(request)), Some(vec![2]));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_destination_that_was_away_for_long_gets_the_newest_event_of_each_room() {
     let world = world().await;

@@ -14,8 +14,8 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-/// Failures in a row after which a transaction is given up that the destination refuses as such (400, 413): it would
-/// hold up all that follows for ever. The destination asks for events that it lacks when it sees later ones (EC-3).
+/// Refusals (400, 413) of a transaction as such after which it is given up: it would hold up all that follows for ever.
+/// The destination asks for events that it lacks when it sees later ones (EC-3).
 const REFUSALS: u32 = 8;
 /// News of more work, during a wait, between looks at how much is owed.
 const NEWS_PER_LOOK: u32 = 64;
@@ -31,6 +31,8 @@ pub(super) struct Delivery {
     /// What must be delivered before anything else: it was tried already.
     pending: Option<Transaction>,
     failures: u32,
+    /// How often the pending one was refused as such. No sign of life forgets that.
+    refusals: u32,
     /// Whether the store has a row of this destination that success must clear.
     is_noted: bool,
 }
@@ -55,6 +57,7 @@ impl Delivery {
             signal,
             pending: None,
             failures: 0,
+            refusals: 0,
             is_noted: false,
         }
     }
@@ -158,6 +161,7 @@ impl Delivery {
     /// Removes what was delivered from the outbox.
     async fn done(&mut self, up_to: u64) {
         self.failures = 0;
+        self.refusals = 0;
         let destination = || self.destination.clone();
         let mut writes = vec![Write::OutboxDone {
             destination: destination(),
@@ -187,8 +191,11 @@ impl Delivery {
     /// Notes the transaction for a repetition and waits, or gives it up.
     async fn failed(&mut self, transaction: Transaction, error: &ClientError) {
         self.failures = self.failures.saturating_add(1);
-        if self.failures >= REFUSALS && matches!(error.status(), Some(400 | 413)) {
-            return self.done(transaction.up_to).await;
+        if matches!(error.status(), Some(400 | 413)) {
+            self.refusals += 1;
+            if self.refusals >= REFUSALS {
+                return self.done(transaction.up_to).await;
+            }
         }
         if self.wakes.has_changed().unwrap_or(false) || self.alive.has_changed().unwrap_or(false) {
             // The attempt began before the world changed: it says little about now.
