@@ -311,7 +311,7 @@ fn take_or_stage(
                 let places = places(&json);
                 if all + places > limit || of_origin + places > limit.div_ceil(share) {
                     let about = format!(
-                        "events of room {} that wait for missing ones have {all} places already, {of_origin} of them those from {origin}",
+                        "what waits in room {} has {all} places already, {of_origin} of them for {origin} and its like",
                         room.id()
                     );
                     Err(Error::new(Code::Busy, about))

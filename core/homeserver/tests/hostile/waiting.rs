@@ -109,9 +109,8 @@ async fn one_server_gets_half_of_the_places_to_wait_in() {
         .iter()
         .filter_map(|event| results[test.room.id_of(event).as_str()].get("error")?.as_str())
         .collect();
-    let expected = format!(
-        "events of room {id} that wait for missing ones have 2 places already, 2 of them those from peer.test"
-    );
+    let expected =
+        format!("what waits in room {id} has 2 places already, 2 of them for peer.test and its like");
     assert_eq!(errors, [expected]);
     assert_eq!(test.a.store.staged(None).unwrap().len(), 2);
 }
