@@ -152,7 +152,8 @@ impl OpenRoom {
         let before = self.states.derive(current, told, &mut self.writes)?;
         let outcome = self.place(pdu, was, cited, before, arrival)?;
         if let Some(child) = self.num_of(&pdu.id)? {
-            for missing in missing_prev {
+            // Where servers choose ids, an event may follow itself.
+            for missing in missing_prev.into_iter().filter(|missing| *missing != pdu.id) {
                 self.missing_prev(missing, child)?;
             }
         }

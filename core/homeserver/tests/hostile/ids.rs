@@ -118,3 +118,29 @@ async fn an_id_that_is_too_long_in_bytes_can_be_read_back() {
     let hs = open().await.unwrap();
     assert_eq!(hs.check_store(false).await.unwrap().faults, []);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_event_that_follows_itself_leaves_no_gap() {
+    for version in ["1", "2"] {
+        let test = with_peer(version).await;
+        let state = test.room.state.values().map(|id| id.as_str());
+        let told = Map::from([
+            ("auth_chain_ids".to_owned(), Value::Array(Vec::new())),
+            ("pdu_ids".to_owned(), list(state)),
+        ]);
+        test.peer.answer_with("/_matrix/federation/v1/state_ids/", told);
+        let mut room = test.room.clone();
+        let id = EventId::parse("$x:peer.test").unwrap();
+        room.latest.push(id.clone());
+        let content = object(r#"{"body":"round"}"#);
+        let mut event = room.draft(&test.mallory, "test.message", None, content, test.peer.now_ms());
+        event.insert("event_id".into(), id.as_str().into());
+        test.peer
+            .send(&test.a.hs, "1", &[test.peer.signed(event, room.version)])
+            .await;
+        test.world.quiet().await;
+        let num = test.a.record(&room.id).num;
+        assert!(test.a.store.event(num, &id).unwrap().is_some());
+        assert_eq!(test.a.store.missing_prevs(num).unwrap(), [], "{version}");
+    }
+}
