@@ -9,6 +9,7 @@ mod fault;
 mod lock;
 mod migrate;
 mod packed;
+mod private;
 mod read;
 mod row;
 mod schema;
@@ -89,6 +90,8 @@ impl SqliteStore {
             .canonicalize()
             .unwrap_or_else(|_| path.as_ref().to_owned());
         let lock = Lock::acquire(&path)?;
+        // If it cannot be made, SQLite tells why, in its own codes.
+        let _ = private::create(&path);
         let at = |fault: Fault| fault.at(&path, "open");
         let mut connection = connect(&path).map_err(at)?;
         migrate::migrate(&mut connection).map_err(at)?;
@@ -179,6 +182,8 @@ impl SqliteStore {
         // On a connection of its own, as those for reads may not write anywhere; while a read is open the store is.
         let copied = self.read("backup", |_| {
             let connection = connect(&self.shared.path)?;
+            // As above.
+            let _ = private::create(&part);
             connection.execute("VACUUM INTO ?1", [part.to_string_lossy()])?;
             Ok(())
         });

@@ -85,6 +85,33 @@ fn a_link_to_the_file_does_not_get_around_the_lock() {
     drop(store);
 }
 
+#[cfg(unix)]
+#[test]
+fn nobody_but_the_owner_may_read_what_the_store_writes() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = TempDir::new();
+    let store = open(&dir.db());
+    commit(&store, vec![event(1, 1)]);
+    store.backup(&dir.db().with_file_name("backup.db")).unwrap();
+    let mut modes: Vec<(String, u32)> = fs::read_dir(dir.db().parent().unwrap())
+        .unwrap()
+        .map(|entry| {
+            let entry = entry.unwrap();
+            let mode = entry.metadata().unwrap().permissions().mode() & 0o777;
+            (entry.file_name().into_string().unwrap(), mode)
+        })
+        .collect();
+    modes.sort();
+    let files = [
+        "backup.db",
+        "store.db",
+        "store.db-shm",
+        "store.db-wal",
+        "store.db.lock",
+    ];
+    assert_eq!(modes, files.map(|file| (file.to_owned(), 0o600)));
+}
+
 #[test]
 fn closing_moves_all_into_the_one_file() {
     let dir = TempDir::new();

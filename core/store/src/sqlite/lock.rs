@@ -1,7 +1,8 @@
 //! Exclusive ownership of a store's file.
 
+use super::private;
 use roomlet_wire::{Code, Error, Result};
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -31,12 +32,7 @@ impl Lock {
                 format!("store {}: lock {}: {error}", store.display(), path.display()),
             )
         };
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(failed)?;
+        let file = private::options().create(true).open(&path).map_err(failed)?;
         match file.try_lock() {
             Ok(()) => Ok(Self { _file: file }),
             Err(TryLockError::WouldBlock) => {
