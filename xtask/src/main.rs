@@ -16,6 +16,7 @@ mod licenses;
 mod mutants;
 mod parity;
 mod process;
+mod protocol;
 mod readme;
 mod rust;
 mod setup;
@@ -110,6 +111,8 @@ enum Command {
     Parity,
     /// Checks the arrows between the crates
     Layers,
+    /// Checks that the rules which are cited are told in docs/protocol.md
+    Protocol,
     /// Checks licences and sources of the dependencies
     Licenses,
     /// Runs the benchmarks and prints their table
@@ -173,6 +176,7 @@ fn run(context: &Context, command: Command) -> anyhow::Result<()> {
         Command::Abi => abi::run(context),
         Command::Parity => parity::run(context),
         Command::Layers => layers::run(context),
+        Command::Protocol => protocol::run(context),
         Command::Licenses => licenses::run(context),
         Command::Bench { json } => bench::run(context, json),
         Command::Header => header::write(context),

@@ -1,8 +1,8 @@
 //! `test`: every step, one after the other, and what came of it.
 
 use crate::{
-    abi, context::Context, demo, diff, interop, languages, layers, licenses, parity, readme, rust, setup,
-    sim, torture,
+    abi, context::Context, demo, diff, interop, languages, layers, licenses, parity, protocol, readme, rust,
+    setup, sim, torture,
 };
 use anyhow::{Context as _, Result, bail, ensure};
 use std::{
@@ -37,6 +37,11 @@ const RUST_STEPS: &[Step] = &[
         name: "layers",
         about: "the arrows between the crates point down",
         run: layers::run,
+    },
+    Step {
+        name: "protocol",
+        about: "the rules that are cited are told",
+        run: protocol::run,
     },
     Step {
         name: "licenses",

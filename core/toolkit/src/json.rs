@@ -6,7 +6,7 @@ use roomlet_wire::{
     sign::{self, KeyPair, PublicKey},
 };
 
-/// The canonical form of a JSON value (CJ-1 … CJ-4).
+/// The canonical form of a JSON value (CJ-1 … CJ-3).
 ///
 /// # Errors
 /// `BadJson`; `NotCanonical` for a number that is no integer of at most 53 bits.
