@@ -479,6 +479,32 @@ async fn queries_for_own_keys_are_answered() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn names_of_strangers_keep_nobody_waiting_whose_keys_are_held() {
+    let world = world().await;
+    let (old, new) = (peer(), pair("ed25519:q", 3));
+    serves(&world, document(PEER, &[&old], &[], START + DAY));
+    ensure(&world, "ed25519:p", START).await;
+    pass(60_000).await;
+    let answer = json::map_to_canonical(&document(PEER, &[&old, &new], &[], START + DAY));
+    world.net.answers(move |request| {
+        if request.destination.as_str() == PEER {
+            Answer::After(Duration::ZERO, 200, answer.clone())
+        } else {
+            Answer::Never
+        }
+    });
+    let keys = world.keys.clone();
+    let strangers = (0..1_000).map(|n| (server(&format!("s{n}.example")), key_id("ed25519:p"), START));
+    let strangers = tokio::spawn(async move { keys.ensure(strangers).await });
+    pass(1).await;
+    let begin = tokio::time::Instant::now();
+    ensure(&world, "ed25519:q", START).await;
+    assert!(begin.elapsed() < Duration::from_secs(1));
+    assert_eq!(ring(&world, "ed25519:q", START, true), Ok(new.public()));
+    strangers.abort();
+}
+
+#[tokio::test(start_paused = true)]
 async fn hundreds_of_dead_servers_cost_four_times_the_patience_for_one() {
     let world = world().await;
     world.net.answers(|_| Answer::Never);

@@ -24,7 +24,8 @@ const AGAIN_AFTER: Duration = Duration::from_secs(10);
 const FIRST_WAIT: Duration = Duration::from_secs(5);
 /// The longest wait after a failure.
 const MAX_WAIT: Duration = Duration::from_secs(600);
-/// Requests for keys under way at once: names of servers come from strangers (FED-17).
+/// Servers that are asked for keys at once, of those of which some are held, and of others: names cost nothing (FED-17), so
+/// strangers wait among themselves.
 const CONCURRENT: usize = 64;
 /// Servers that are remembered as asked.
 const MAX_ATTEMPTS: usize = 4_096;
@@ -38,7 +39,8 @@ pub(super) struct Fetcher {
     pub(super) ring: Arc<Ring>,
     notaries: Vec<ServerName>,
     timeout: Duration,
-    permits: Semaphore,
+    known: Semaphore,
+    strangers: Semaphore,
     attempts: Mutex<BTreeMap<ServerName, Attempt>>,
 }
 
@@ -81,7 +83,8 @@ impl Fetcher {
             ring,
             notaries: settings.notaries.clone(),
             timeout: settings.timeout,
-            permits: Semaphore::new(CONCURRENT),
+            known: Semaphore::new(CONCURRENT),
+            strangers: Semaphore::new(CONCURRENT),
             attempts: Mutex::default(),
         }
     }
@@ -176,8 +179,10 @@ impl Fetcher {
 
     /// Whether anybody gave keys of `server`.
     async fn ask(&self, server: &ServerName, wanted: &Wanted) -> bool {
-        // The semaphore is never closed.
-        let _permit = self.permits.acquire().await;
+        let is_known = self.store.keys(server).is_ok_and(|keys| !keys.is_empty());
+        let permits = if is_known { &self.known } else { &self.strangers };
+        // Neither is ever closed.
+        let _permit = permits.acquire().await;
         let mut success = self.ask_origin(server).await.is_ok();
         for notary in &self.notaries {
             if !self.lacks(server, wanted) {
