@@ -333,7 +333,8 @@ pub enum Write {
     Update(Update),
     /// A local user; no change if it is one already.
     Account(UserId),
-    /// The result of a local command with a transaction id: a retry gets it back. The first result stays.
+    /// The result of a local command with a transaction id: a retry gets it back. The first result stays. A `txn_id` that
+    /// begins with the number of a room and a space goes with that room ([`Write::Forget`]).
     ClientTxn {
         user: UserId,
         txn_id: String,
@@ -378,7 +379,7 @@ pub enum Write {
         events: Vec<EventNum>,
         states: Vec<StateNum>,
     },
-    /// Deletes all there is of a room, pending invites and updates included.
+    /// Deletes all there is of a room, pending invites, updates and results of local commands included.
     Forget { room: RoomNum, id: RoomId },
     /// Forgets updates up to and with this position; positions go on from the last one ever given.
     TrimUpdates(StreamPos),

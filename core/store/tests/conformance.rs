@@ -65,6 +65,7 @@ stores! {
         updates_of_every_kind_survive
         accounts_are_listed_by_name
         a_client_txn_keeps_its_first_result
+        client_txns_are_forgotten_with_their_room
         txn_replies_are_forgotten_by_age
         key_bytes_of_a_known_id_never_change
         own_keys_and_meta_are_replaced

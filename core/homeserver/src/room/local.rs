@@ -293,7 +293,7 @@ impl OpenRoom {
         });
     }
 
-    /// Transaction ids are the client's own in each room.
+    /// Transaction ids are the client's own in each room, and are forgotten with it.
     fn txn_key(&self, txn_id: &str) -> String {
         format!("{} {txn_id}", self.num().0)
     }

@@ -9,8 +9,8 @@ use std::collections::BTreeSet;
 /// The name under which the store has the number after that of every room that was forgotten.
 const AFTER_FORGOTTEN: &str = "next_room";
 
-/// The number of the next new room: none that a room had, also one that was forgotten, as what users' commands came to
-/// is remembered by it.
+/// The number of the next new room: none that a room had, also one that was forgotten, as a store may still hold what
+/// users' commands came to in that one.
 pub(super) fn next_room(store: &dyn Store) -> Result<RoomNum> {
     let after = store.meta(AFTER_FORGOTTEN)?;
     let after = after.and_then(|num| num.parse().ok()).unwrap_or(0);

@@ -205,6 +205,9 @@ impl Data {
         self.room_nums.remove(id);
         self.invites.retain(|(_, of), _| of != id);
         self.staged.retain(|_, pdu| pdu.room != room);
+        let results = format!("{} ", room.0);
+        self.client_txns
+            .retain(|(_, txn_id), _| !txn_id.starts_with(&results));
         for rows in self.outbox.values_mut() {
             rows.retain(|_, item| !matches!(item, OutboxItem::Pdu { room: of, .. } if *of == room));
         }

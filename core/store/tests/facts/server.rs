@@ -235,6 +235,28 @@ pub(crate) fn a_client_txn_keeps_its_first_result(store: &dyn Store) {
     assert_eq!(store.client_txn(&user("b:x.org"), "t").unwrap(), None);
 }
 
+pub(crate) fn client_txns_are_forgotten_with_their_room(store: &dyn Store) {
+    let txn = |name, txn_id: &str| Write::ClientTxn {
+        user: user(name),
+        txn_id: txn_id.to_owned(),
+        result: event_id(1),
+    };
+    let all = ["1 a", "1 ", "1 \u{10FFFF}", "1", "10 a", "11 1 a", "2 1 a", "a"];
+    commit(store, all.map(|txn_id| txn("a:x.org", txn_id)));
+    commit(store, [txn("b:x.org", "1 a")]);
+    commit(
+        store,
+        [Write::Forget {
+            room: RoomNum(1),
+            id: room_id(1),
+        }],
+    );
+    let held = |txn_id: &&str| store.client_txn(&user("a:x.org"), txn_id).unwrap().is_some();
+    let left: Vec<&str> = all.into_iter().filter(held).collect();
+    assert_eq!(left, ["1", "10 a", "11 1 a", "2 1 a", "a"]);
+    assert_eq!(store.client_txn(&user("b:x.org"), "1 a").unwrap(), None);
+}
+
 pub(crate) fn txn_replies_are_forgotten_by_age(store: &dyn Store) {
     let reply = |txn_id: &str, now| Write::TxnReply {
         origin: server("x.org"),

@@ -66,5 +66,8 @@ pub(super) fn forget(db: &Connection, room: RoomNum, id: &RoomId) -> Result<(), 
     ] {
         run(db, sql, [id.as_str()])?;
     }
+    // All that begins with the number and a space: `!` is the character after it.
+    let results = "DELETE FROM client_txn WHERE txn_id >= ?1 || ' ' AND txn_id < ?1 || '!'";
+    run(db, results, [room.0.to_string()])?;
     Ok(())
 }
