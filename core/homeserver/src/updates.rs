@@ -10,6 +10,9 @@ use roomlet_wire::{Code, Error, EventId, Result, RoomId, StreamPos};
 
 /// Updates given at once, whatever the host asks for.
 const MAX_UPDATES: usize = 1_000;
+/// How often the rows are read once more because an event of theirs is not there: a purge may have taken both between
+/// the two reads.
+const READ_AGAIN: usize = 2;
 
 impl Inner {
     pub(crate) async fn updates(&self, since: StreamPos, max: usize) -> Result<Vec<UpdateEntry>> {
@@ -28,22 +31,42 @@ impl Inner {
         loop {
             self.check_open()?;
             updated.borrow_and_update();
-            let rows = self.store.updates(since, max)?;
-            if !rows.is_empty() {
-                return rows
-                    .into_iter()
-                    .map(|(pos, update)| {
-                        Ok(UpdateEntry {
-                            pos,
-                            update: self.show(update)?,
-                        })
-                    })
-                    .collect();
+            let entries = self.entries(since, max)?;
+            if !entries.is_empty() {
+                return Ok(entries);
             }
             if updated.changed().await.is_err() {
                 return Err(Error::new(Code::Closed, "the server is closed"));
             }
         }
+    }
+
+    /// The updates that are there now.
+    fn entries(&self, since: StreamPos, max: usize) -> Result<Vec<UpdateEntry>> {
+        let mut rows = self.store.updates(since, max)?;
+        for _ in 0..READ_AGAIN {
+            match self.show_all(&rows) {
+                Err(error) if error.code() == Code::StoreDamaged => {
+                    let again = self.store.updates(since, max)?;
+                    if again == rows {
+                        return Err(error);
+                    }
+                    rows = again;
+                }
+                shown => return shown,
+            }
+        }
+        self.show_all(&rows)
+    }
+
+    fn show_all(&self, rows: &[(StreamPos, Update)]) -> Result<Vec<UpdateEntry>> {
+        let entry = |(pos, update): &(StreamPos, Update)| {
+            Ok(UpdateEntry {
+                pos: *pos,
+                update: self.show(update.clone())?,
+            })
+        };
+        rows.iter().map(entry).collect()
     }
 
     fn show(&self, update: Update) -> Result<RoomUpdate> {

@@ -10,11 +10,13 @@ mod network;
 mod peer;
 mod room;
 mod server;
+mod store;
 
 pub use network::{Endpoint, Network};
 pub use peer::{Peer, Reply};
 pub use room::PeerRoom;
 pub use server::{Server, World};
+pub use store::HookedStore;
 
 use roomlet_wire::{Map, Value, json};
 

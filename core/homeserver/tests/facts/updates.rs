@@ -1,8 +1,21 @@
 //! The update stream: resumable, complete, and never at odds with the state.
 
 use crate::common::{Two, say, state, two};
-use roomlet_homeserver::{Code, Homeserver, RoomId, RoomUpdate, StreamPos, UserId};
-use std::{collections::BTreeMap, time::Duration};
+use roomlet_homeserver::{
+    AllowAll, Code, Config, CreateRoom, Homeserver, RoomId, RoomUpdate, ServerName, StoreKind, StreamPos,
+    UserId,
+};
+use roomlet_store::{Commit, MemoryStore, Store, Update, Write};
+use roomlet_world::{HookedStore, World};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    task::{Context, Waker},
+    time::Duration,
+};
 
 /// The state of a room as somebody knows it who reads nothing but updates.
 async fn told(server: &roomlet_world::Server, room: &RoomId) -> BTreeMap<(String, String), String> {
@@ -74,6 +87,72 @@ async fn a_reader_waits_until_there_is_something() {
     let read = read.unwrap();
     let [entry] = &read[..] else { panic!("{read:?}") };
     assert!(matches!(&entry.update, RoomUpdate::Event(event) if event.content == r#"{"body":"now"}"#));
+}
+
+/// Takes the newest event of the stream out of the store, with its update, as a purge does.
+fn purge_newest(store: &MemoryStore) {
+    let updates = store.updates(StreamPos(0), 1_000).unwrap();
+    let newest = updates.iter().rev().find_map(|(_, update)| match update {
+        Update::Event { event, .. } => Some(event),
+        _ => None,
+    });
+    let (room, event) = store.find_event(newest.unwrap()).unwrap()[0];
+    let purge = Write::Purge {
+        room,
+        events: vec![event],
+        states: Vec::new(),
+    };
+    let mut commit = store.commit(Commit { writes: vec![purge] });
+    let done = commit.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    assert!(done.is_ready());
+}
+
+/// Reads all updates of a room in which somebody said three things while `purges` purges come between the reads of
+/// updates and events; how many there are of each.
+async fn updates_during(purges: u32) -> (usize, roomlet_homeserver::Result<usize>) {
+    let world = World::new();
+    let name = ServerName::parse("a.test").unwrap();
+    let left = Arc::new(AtomicU32::new(0));
+    let purging = left.clone();
+    let store = HookedStore::new(move |store, method| {
+        let less = |left: u32| left.checked_sub(1);
+        if method == "updates"
+            && purging
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less)
+                .is_ok()
+        {
+            purge_newest(store);
+        }
+        Ok(())
+    });
+    let hs = Homeserver::open_with(
+        Config::new(name.clone(), StoreKind::Memory),
+        world.env(&name),
+        Arc::new(AllowAll),
+        Arc::new(store),
+    )
+    .await
+    .unwrap();
+    let alice = hs.create_account("alice").await.unwrap();
+    let room = hs.create_room(&alice, CreateRoom::default()).await.unwrap();
+    for n in 0..3 {
+        say(&hs, &alice, &room, &n.to_string()).await;
+    }
+    let before = hs.updates(StreamPos(0), 1_000).await.unwrap().len();
+    left.store(purges, Ordering::Relaxed);
+    let during = hs.updates(StreamPos(0), 1_000).await;
+    (before, during.map(|entries| entries.len()))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_purge_while_updates_are_read_is_no_damage() {
+    for purges in [1, 2] {
+        let (before, during) = updates_during(purges).await;
+        assert_eq!(during, Ok(before - purges as usize));
+    }
+    // Whoever purges that fast is not waited for.
+    let (_, during) = updates_during(3).await;
+    assert_eq!(during.unwrap_err().code(), Code::StoreDamaged);
 }
 
 #[tokio::test(start_paused = true)]
