@@ -9,7 +9,7 @@ use crate::inner::AfterCommit;
 use roomlet_wire::{Code, Error, Result, RoomId, RoomVersion};
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 use tokio::{
@@ -20,9 +20,13 @@ use tokio::{
 /// Held by every job that is not answered yet: a room with one is not closed.
 pub(super) type Busy = Arc<()>;
 
+/// Why a room's task ended before its server did: what the jobs get that it did not come to.
+pub(super) type Ended = Arc<OnceLock<Error>>;
+
 struct Entry {
     jobs: mpsc::UnboundedSender<Box<dyn Job>>,
     busy: Busy,
+    ended: Ended,
     used: u64,
     task: JoinHandle<()>,
 }
@@ -51,6 +55,7 @@ pub(crate) struct Rooms {
 pub(crate) struct RoomHandle {
     jobs: mpsc::UnboundedSender<Box<dyn Job>>,
     busy: Busy,
+    ended: Ended,
     id: RoomId,
 }
 
@@ -58,7 +63,8 @@ impl RoomHandle {
     /// Runs `work` on the room's task and answers when what it wrote is durable. Nothing of it is kept if it fails.
     ///
     /// # Errors
-    /// What `work` gives; the store's error if the commit failed; `Closed`.
+    /// What `work` gives; the store's error if the commit failed, or the room could not be read anew after another job;
+    /// `UnknownRoom` if the room is no more; `Closed` if the server is closed.
     pub(crate) async fn run<T, F>(&self, work: F) -> Result<T>
     where
         T: Send + 'static,
@@ -77,10 +83,11 @@ impl RoomHandle {
             _busy: self.busy.clone(),
         };
         let gone = || {
-            Error::new(
-                Code::Closed,
-                format!("room {} was closed while a command waited", self.id),
-            )
+            let ended = self.ended.get().cloned();
+            ended.unwrap_or_else(|| {
+                let about = format!("room {} was closed while a command waited", self.id);
+                Error::new(Code::Closed, about)
+            })
         };
         self.jobs.send(Box::new(job)).map_err(|_| gone())?;
         result.await.map_err(|_| gone())?
@@ -148,12 +155,13 @@ impl Rooms {
         let room = load(&self.home)?;
         let id = room.id().clone();
         let (jobs, queue) = mpsc::unbounded_channel();
-        let busy = Busy::default();
+        let (busy, ended) = (Busy::default(), Ended::default());
         let closing = self.closing.subscribe();
         let (shared, name) = (self.open.clone(), id.clone());
         let rest = Rest {
             after: self.idle,
             try_close: Box::new(move || lock(&shared).close_if_idle(&name)),
+            ended: ended.clone(),
         };
         let (home, after_commit) = (self.home.clone(), self.after_commit.clone());
         let task = tokio::spawn(task::run(room, queue, closing, rest, home, after_commit));
@@ -164,11 +172,17 @@ impl Rooms {
         let entry = Entry {
             jobs: jobs.clone(),
             busy: busy.clone(),
+            ended: ended.clone(),
             used: open.tick(),
             task,
         };
         open.rooms.insert(id.clone(), entry);
-        Ok(RoomHandle { jobs, busy, id })
+        Ok(RoomHandle {
+            jobs,
+            busy,
+            ended,
+            id,
+        })
     }
 
     /// Ends all tasks, once the jobs that they have are done. Does not wait for those who hold handles: what they
@@ -225,6 +239,7 @@ impl Open {
         Ok(Some(RoomHandle {
             jobs: entry.jobs.clone(),
             busy: entry.busy.clone(),
+            ended: entry.ended.clone(),
             id: id.clone(),
         }))
     }
@@ -254,8 +269,9 @@ mod tests {
 
     use super::*;
     use crate::{inner::Notices, room::Budget};
-    use roomlet_store::{Commit, MemoryStore, RoomRecord, StateRow, Store as _, Write};
+    use roomlet_store::{Commit, MemoryStore, RoomRecord, StateRow, Store, Write};
     use roomlet_wire::{EventNum, RoomNum, ServerName, SlotNum, StateNum};
+    use roomlet_world::HookedStore;
 
     struct Nothing;
 
@@ -268,7 +284,10 @@ mod tests {
 
     /// A store with one room, which has no events.
     async fn rooms() -> (Rooms, RoomId) {
-        let store = Arc::new(MemoryStore::new());
+        rooms_in(Arc::new(MemoryStore::new())).await
+    }
+
+    async fn rooms_in(store: Arc<dyn Store>) -> (Rooms, RoomId) {
         let (num, id) = (RoomNum(0), RoomId::parse("!r:a.test").unwrap());
         let row = StateRow {
             num: StateNum(0),
@@ -314,6 +333,75 @@ mod tests {
         assert_eq!(before, Ok(1));
         assert_eq!(failed.unwrap_err().code(), Code::Panic);
         assert_eq!(after, Ok(None));
+    }
+
+    /// As [`rooms`], in a store whose methods fail from then on if they are in the list.
+    async fn failing_rooms() -> (Rooms, RoomId, Arc<Mutex<Vec<(&'static str, Code)>>>) {
+        let failing: Arc<Mutex<Vec<(&'static str, Code)>>> = Arc::default();
+        let shared = failing.clone();
+        let store = HookedStore::new(move |_, method| {
+            let failing = shared.lock().unwrap();
+            match failing.iter().find(|(name, _)| *name == method) {
+                Some((name, code)) => Err(Error::new(*code, format!("{name}: no disk"))),
+                None => Ok(()),
+            }
+        });
+        let (rooms, id) = rooms_in(Arc::new(store)).await;
+        (rooms, id, failing)
+    }
+
+    #[tokio::test]
+    async fn a_room_that_cannot_be_read_anew_tells_why_to_all_who_wait() {
+        let (rooms, id, failing) = failing_rooms().await;
+        let room = rooms.get(&id).unwrap();
+        *failing.lock().unwrap() = vec![("room", Code::Store)];
+        let half_done = |room: &mut OpenRoom| -> Result<()> {
+            room.intern("half", "done");
+            Err(Error::new(Code::BadParam, "on purpose"))
+        };
+        let (failed, waiting) = tokio::join!(room.run(half_done), room.run(|_| Ok(())));
+        assert_eq!(failed.unwrap_err().code(), Code::BadParam);
+        let error = Error::new(Code::Store, "room: no disk");
+        assert_eq!(waiting, Err(error.clone()));
+        assert_eq!(room.run(|_| Ok(())).await, Err(error));
+        failing.lock().unwrap().clear();
+        assert_eq!(rooms.get(&id).unwrap().run(|_| Ok(())).await, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn all_who_wait_for_a_commit_that_fails_get_its_error() {
+        let (rooms, id, failing) = failing_rooms().await;
+        let room = rooms.get(&id).unwrap();
+        *failing.lock().unwrap() = vec![("commit", Code::StoreFull), ("room", Code::Store)];
+        // More than share a commit.
+        let jobs: Vec<_> = (0..100)
+            .map(|n| {
+                let handle = rooms.open().use_room(&id).unwrap().unwrap();
+                tokio::spawn(async move {
+                    let intern = move |room: &mut OpenRoom| {
+                        room.intern("n", &n.to_string());
+                        Ok(())
+                    };
+                    handle.run(intern).await
+                })
+            })
+            .collect();
+        for job in jobs {
+            assert_eq!(
+                job.await.unwrap(),
+                Err(Error::new(Code::StoreFull, "commit: no disk"))
+            );
+        }
+        assert_eq!(room.run(|_| Ok(())).await.unwrap_err().code(), Code::StoreFull);
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_for_a_room_that_is_forgotten_hears_that_it_is_not_known() {
+        let (rooms, id) = rooms().await;
+        let room = rooms.get(&id).unwrap();
+        let (forgotten, waiting) = tokio::join!(room.run(OpenRoom::forget), room.run(|_| Ok(())));
+        assert_eq!(forgotten, Ok(()));
+        assert_eq!(waiting.unwrap_err().code(), Code::UnknownRoom);
     }
 
     #[tokio::test(start_paused = true)]

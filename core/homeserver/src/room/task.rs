@@ -2,7 +2,7 @@
 
 use super::{
     open::{Home, OpenRoom},
-    registry::Busy,
+    registry::{Busy, Ended},
 };
 use crate::inner::AfterCommit;
 use roomlet_store::Commit;
@@ -81,12 +81,14 @@ impl<T: Send> Job for Closure<T> {
     }
 }
 
-/// When a room that nobody touches is closed.
+/// How a room's task ends before its server does.
 pub(super) struct Rest {
-    /// After how long.
+    /// After how long without a job the room is closed.
     pub(super) after: Duration,
     /// Closes it, if nobody holds it; whether it did.
     pub(super) try_close: Box<dyn Fn() -> bool + Send>,
+    /// Is told why it ends where jobs may wait.
+    pub(super) ended: Ended,
 }
 
 /// Runs a room until its last handle is gone, or nobody touched it for a while, or until `closing` changes, as the server
@@ -131,8 +133,14 @@ pub(super) async fn run(
             }
             committed
         };
-        if room.is_forgotten && committed.is_ok() {
+        // Those whose jobs are dropped with the queue learn of it then, so the reason comes first.
+        let end = |jobs: &mut mpsc::UnboundedReceiver<_>, reason| {
+            rest.ended.get_or_init(|| reason);
             jobs.close();
+        };
+        if room.is_forgotten && committed.is_ok() {
+            let about = format!("room {id} is not known here: it was forgotten");
+            end(&mut jobs, Error::new(Code::UnknownRoom, about));
             return batch.into_iter().for_each(|job| job.finish(Ok(())));
         }
         let lost = committed.is_err() || broken || room.is_stale;
@@ -140,8 +148,8 @@ pub(super) async fn run(
             match reload(&home, &id) {
                 Ok(fresh) => room = fresh,
                 // The handle is dead from here on; the registry opens the room anew.
-                Err(_) => {
-                    jobs.close();
+                Err(error) => {
+                    end(&mut jobs, committed.as_ref().err().cloned().unwrap_or(error));
                     batch.into_iter().for_each(|job| job.finish(committed.clone()));
                     return;
                 }
