@@ -37,6 +37,10 @@ impl Beginning {
 impl Inner {
     pub(crate) async fn create_room(&self, user: &UserId, create: CreateRoom) -> Result<RoomId> {
         self.check_account(user)?;
+        for target in create.invite.iter().filter(|target| self.is_local(target)) {
+            self.check_account(target)
+                .map_err(|error| error.context("invite"))?;
+        }
         let version = self.version_named(create.version.as_deref())?;
         let mut content = create_content(user, version, &create.additional_creators)?;
         if let Some(room_type) = &create.room_type {
@@ -51,7 +55,8 @@ impl Inner {
             .fill_room(user, version, beginning, first_state(user, &create, version))
             .await?;
         for target in &create.invite {
-            // An invite that fails leaves the room as it is: the members tell who is invited.
+            // One that another server or the host's policy refuses leaves the room as it is: the members tell who is
+            // invited.
             let _ = self.invite(user, &id, target, None, create.is_direct).await;
         }
         Ok(id)

@@ -163,11 +163,11 @@ impl Homeserver {
         self.inner.store.accounts()
     }
 
-    /// Makes a room; invites are sent before it returns. One that fails does so alone, and nothing tells of it but the
-    /// members.
+    /// Makes a room; invites are sent before it returns. One that another server or the host's policy refuses fails alone,
+    /// and nothing tells of it but the members.
     ///
     /// # Errors
-    /// `UnknownRoomVersion`; `BadParam` for creators in a version without them; `TooLarge`.
+    /// `UnknownUser` also for an invited user of this server who is no account: nothing is made then. `UnknownRoomVersion`; `BadParam` for creators in a version without them; `TooLarge`.
     pub async fn create_room(&self, user: &UserId, room: CreateRoom) -> Result<RoomId> {
         self.inner.create_room(user, room).await
     }

@@ -32,11 +32,11 @@ fn list<T, U: From<T>>(items: Vec<T>) -> Vec<U> {
 
 #[uniffi::export]
 impl Homeserver {
-    /// Makes a room and gives its id. Invites are sent before it returns; one that fails does so alone, and nothing tells
-    /// of it but the members.
+    /// Makes a room and gives its id. Invites are sent before it returns; one that another server or the host refuses fails
+    /// alone, and nothing tells of it but the members.
     ///
     /// # Errors
-    /// 402 `UnknownUser`, 105 `UnknownRoomVersion`, 106 `BadParam` for creators in a version without them, 103 `TooLarge`.
+    /// 402 `UnknownUser`, also for an invited user of this server who is no account; 105 `UnknownRoomVersion`, 106 `BadParam` for creators in a version without them, 103 `TooLarge`.
     pub async fn create_room(&self, user_id: String, options: CreateRoom) -> Result<String, RoomletError> {
         let (user, options) = (user(&user_id)?, core::CreateRoom::try_from(options)?);
         let id = self

@@ -134,7 +134,8 @@ class Homeserver:
     ) -> str:
         """Makes a room and gives its id; `version` is by default `Limits.default_room_version`.
 
-        An invite that fails does so alone, and nothing tells of it but the members.
+        An invited user of this server who is no account is an error, and nothing is made then. An invite that
+        another server or the host refuses fails alone, and nothing tells of it but the members.
         `additional_creators` are for room versions from 12.
         """
         options = native.CreateRoom(

@@ -2,7 +2,8 @@ import Foundation
 import RoomletGenerated
 
 extension Homeserver {
-    /// Makes a room and gives its id; an invite that fails does so alone, and nothing tells of it but the members.
+    /// Makes a room and gives its id; an invite that another server or the host refuses fails alone, and nothing tells of it
+    /// but the members.
     ///
     /// - Parameters:
     ///   - version: The room version; without one `Limits.defaultRoomVersion`.
@@ -10,7 +11,8 @@ extension Homeserver {
     ///   - invite: Users who are invited before it returns.
     ///   - isDirect: Marks these invites as to a direct chat.
     ///   - additionalCreators: Users who are creators too (room versions from 12).
-    /// - Throws: ``Code/unknownUser``, ``Code/unknownRoomVersion``.
+    /// - Throws: ``Code/unknownUser``, also for an invited user of this server who is no account;
+    ///   ``Code/unknownRoomVersion``.
     public func createRoom(
         _ userId: String,
         preset: Preset = .private,

@@ -39,6 +39,14 @@ async fn create(scene: &Scene, version: &str) -> Result<RoomId> {
     scene.a.hs.create_room(&scene.alice, create).await
 }
 
+async fn create_with(scene: &Scene, invite: &[&str]) -> Result<RoomId> {
+    let create = CreateRoom {
+        invite: invite.iter().map(|user| UserId::parse(user).unwrap()).collect(),
+        ..CreateRoom::default()
+    };
+    scene.a.hs.create_room(&scene.alice, create).await
+}
+
 /// The user who made nothing and is nowhere.
 fn stranger() -> UserId {
     UserId::parse("@stranger:a.test").unwrap()
@@ -53,6 +61,7 @@ fn nothing() -> EventId {
 }
 
 rows! { command:
+    a_room_for_a_user_who_is_no_account: async |s: &Scene| create_with(s, &["@alice:a.test", "@stranger:a.test"]).await => UnknownUser, "invite: user @stranger:a.test is no account of a.test";
     an_account_without_a_name: async |s: &Scene| s.a.hs.create_account("").await => BadId, "a new localpart is 1 or more of";
     an_account_with_capitals: async |s: &Scene| s.a.hs.create_account("Alice").await => BadId, "user id @Alice:a.test: a new localpart is";
     an_account_with_a_colon: async |s: &Scene| s.a.hs.create_account("a:b").await => BadId, "";

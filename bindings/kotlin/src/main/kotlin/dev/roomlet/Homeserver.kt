@@ -47,8 +47,9 @@ public class Homeserver private constructor(private val native: Native) : AutoCl
     public suspend fun accounts(): List<String> = translated { native.accounts() }
 
     /**
-     * Makes a room and gives its id. The users in [invite] are invited before it returns; an invite that fails does so
-     * alone, and nothing tells of it but the members. Throws [Code.UNKNOWN_USER], [Code.UNKNOWN_ROOM_VERSION].
+     * Makes a room and gives its id. The users in [invite] are invited before it returns; an invite that another server or
+     * the host refuses fails alone, and nothing tells of it but the members. Throws [Code.UNKNOWN_USER], also for an invited
+     * user of this server who is no account, and [Code.UNKNOWN_ROOM_VERSION].
      *
      * @param version the room version; without one [Limits.defaultRoomVersion]
      * @param type the type in the room's create event, as `m.space`
