@@ -802,8 +802,9 @@ roomlet_code roomlet_room_join(struct roomlet_server *server,
                                struct roomlet_error **err);
 
 /**
- * Leaves, rejects an invite or takes a knock back; the result is the event id, empty where no server of the room
- * could be reached and the invite was only dropped here. `reason` may be empty. Any thread.
+ * Leaves, rejects an invite or takes a knock back; the result is the event id, empty where the server of an
+ * invite's sender could not be reached, or refused, and the invite was only dropped here. `reason` may be empty. Any
+ * thread.
  * Errors: ROOMLET_NOT_JOINED, ROOMLET_UNKNOWN_ROOM, ROOMLET_UNKNOWN_USER, ROOMLET_BAD_ID.
  */
 roomlet_code roomlet_room_leave(struct roomlet_server *server,

@@ -264,8 +264,8 @@ impl Homeserver {
         self.inner.join(user, room, via).await
     }
 
-    /// Leaves, rejects an invite or retracts a knock. `None` where the room's servers could not be reached and
-    /// the invite was only dropped here (FED-36).
+    /// Leaves, rejects an invite or retracts a knock. `None` where the server of an invite's sender could not be
+    /// reached, or refused, and the invite was only dropped here (FED-36).
     pub async fn leave(&self, user: &UserId, room: &RoomId, reason: Option<&str>) -> Result<Option<EventId>> {
         self.inner.leave(user, room, reason).await
     }

@@ -94,11 +94,16 @@ impl AfterCommit for Waker {
     }
 }
 
+/// The error of what comes after closing.
+pub(crate) fn closed(me: &ServerName) -> Error {
+    Error::new(Code::Closed, format!("server {me}: closed"))
+}
+
 impl Inner {
     /// Refuses commands after the server was closed.
     pub(crate) fn check_open(&self) -> Result<()> {
         if self.closed.load(Ordering::Acquire) {
-            return Err(Error::new(Code::Closed, "the server is closed"));
+            return Err(closed(&self.me));
         }
         Ok(())
     }

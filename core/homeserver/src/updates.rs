@@ -1,7 +1,7 @@
 //! The update stream, as the host reads it: positions from the store, contents as they are now.
 
 use crate::{
-    inner::Inner,
+    inner::{Inner, closed},
     timeline::room_event,
     types::{RoomEvent, RoomUpdate, UpdateEntry},
 };
@@ -36,7 +36,7 @@ impl Inner {
                 return Ok(entries);
             }
             if updated.changed().await.is_err() {
-                return Err(Error::new(Code::Closed, "the server is closed"));
+                return Err(closed(&self.me));
             }
         }
     }

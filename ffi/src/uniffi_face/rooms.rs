@@ -171,8 +171,8 @@ impl Homeserver {
         Ok(text(&id))
     }
 
-    /// Leaves, rejects an invite or retracts a knock, and gives the id of the event; none where the room's servers
-    /// could not be reached and the invite was only dropped here.
+    /// Leaves, rejects an invite or retracts a knock, and gives the id of the event; none where the server of
+    /// an invite's sender could not be reached, or refused, and the invite was only dropped here.
     ///
     /// # Errors
     /// 301 `NotJoined`.

@@ -199,7 +199,10 @@ class Homeserver:
         return await bridge.call(self._inner.join(user_id, room_id, list(via)))
 
     async def leave(self, user_id: str, room_id: str, *, reason: str | None = None) -> str | None:
-        """Leaves or rejects an invite; None where the room could not be reached and the invite was only dropped."""
+        """Leaves or rejects an invite.
+
+        None where the server of the invite's sender could not be reached, or refused, and the invite was only dropped.
+        """
         return await bridge.call(self._inner.leave(user_id, room_id, reason))
 
     async def kick(self, user_id: str, room_id: str, target: str, *, reason: str | None = None) -> str:

@@ -105,8 +105,8 @@ extension Homeserver {
         try await cancellable { try await $0.join(userId: userId, roomId: room, via: via) }
     }
 
-    /// Leaves, rejects an invite or retracts a knock, and gives the id of the event; `nil` where the room's servers
-    /// could not be reached and the invite was only dropped here.
+    /// Leaves, rejects an invite or retracts a knock, and gives the id of the event; `nil` where the server of
+    /// an invite's sender could not be reached, or refused, and the invite was only dropped here.
     ///
     /// - Throws: ``Code/notJoined``.
     @discardableResult

@@ -5,8 +5,8 @@ use super::{
     purge::next_room,
     task::{self, Closure, Job, Rest, Work},
 };
-use crate::inner::AfterCommit;
-use roomlet_wire::{Code, Error, Result, RoomId, RoomVersion};
+use crate::inner::{AfterCommit, closed};
+use roomlet_wire::{Code, Error, Result, RoomId, RoomVersion, ServerName};
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
@@ -122,7 +122,7 @@ impl Rooms {
     /// The room `id`, if this server holds it.
     pub(crate) fn find(&self, id: &RoomId) -> Result<Option<RoomHandle>> {
         let mut open = self.open();
-        if let Some(handle) = open.use_room(id)? {
+        if let Some(handle) = open.use_room(&self.home.me, id)? {
             return Ok(Some(handle));
         }
         match self.home.store.room(id)? {
@@ -136,7 +136,7 @@ impl Rooms {
     /// The room `id`, made empty if this server does not hold it. It is stored with its first job that writes.
     pub(crate) fn get_or_create(&self, id: &RoomId, version: &'static RoomVersion) -> Result<RoomHandle> {
         let mut open = self.open();
-        if let Some(handle) = open.use_room(id)? {
+        if let Some(handle) = open.use_room(&self.home.me, id)? {
             return Ok(handle);
         }
         if let Some(record) = self.home.store.room(id)? {
@@ -223,9 +223,9 @@ impl Open {
         self.clock
     }
 
-    fn use_room(&mut self, id: &RoomId) -> Result<Option<RoomHandle>> {
+    fn use_room(&mut self, me: &ServerName, id: &RoomId) -> Result<Option<RoomHandle>> {
         if self.closed {
-            return Err(Error::new(Code::Closed, "the server is closed"));
+            return Err(closed(me));
         }
         let used = self.tick();
         let Some(entry) = self.rooms.get_mut(id) else {
@@ -270,7 +270,7 @@ mod tests {
     use super::*;
     use crate::{inner::Notices, room::Budget};
     use roomlet_store::{Commit, MemoryStore, RoomRecord, StateRow, Store, Write};
-    use roomlet_wire::{EventNum, RoomNum, ServerName, SlotNum, StateNum};
+    use roomlet_wire::{EventNum, RoomNum, SlotNum, StateNum};
     use roomlet_world::HookedStore;
 
     struct Nothing;
@@ -376,7 +376,7 @@ mod tests {
         // More than share a commit.
         let jobs: Vec<_> = (0..100)
             .map(|n| {
-                let handle = rooms.open().use_room(&id).unwrap().unwrap();
+                let handle = rooms.find(&id).unwrap().unwrap();
                 tokio::spawn(async move {
                     let intern = move |room: &mut OpenRoom| {
                         room.intern("n", &n.to_string());
@@ -427,6 +427,7 @@ mod tests {
         let room = rooms.get(&id).unwrap();
         rooms.close().await;
         assert_eq!(room.run(|_| Ok(())).await.unwrap_err().code(), Code::Closed);
-        assert_eq!(rooms.get(&id).err().map(|error| error.code()), Some(Code::Closed));
+        let error = Error::new(Code::Closed, "server a.test: closed");
+        assert_eq!(rooms.get(&id).err(), Some(error));
     }
 }

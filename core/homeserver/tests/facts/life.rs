@@ -41,7 +41,10 @@ async fn every_operation_of_a_closed_server_answers_closed() {
     assert_eq!(codes, [Code::Closed; 22]);
     let peer = test.world.peer("peer.test");
     let reply = peer.ask(hs, "GET", "/_matrix/federation/v1/version", None).await;
-    assert_eq!((reply.status, reply.text("error")), (503, "the server is closed"));
+    assert_eq!(
+        (reply.status, reply.text("error")),
+        (503, "server a.test: closed")
+    );
     hs.wake();
 }
 

@@ -132,8 +132,8 @@ public class Homeserver private constructor(private val native: Native) : AutoCl
         translated { native.join(userId, roomId, via) }
 
     /**
-     * Leaves, rejects an invite or retracts a knock, and gives the id of the event; null where the room's servers could
-     * not be reached and the invite was only dropped here. Throws [Code.NOT_JOINED].
+     * Leaves, rejects an invite or retracts a knock, and gives the id of the event; null where the server of an
+     * invite's sender could not be reached, or refused, and the invite was only dropped here. Throws [Code.NOT_JOINED].
      */
     public suspend fun leave(userId: String, roomId: String, reason: String? = null): String? =
         translated { native.leave(userId, roomId, reason) }
