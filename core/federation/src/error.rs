@@ -32,12 +32,6 @@ impl ClientError {
         ))
     }
 
-    /// Whether the server answered with this `errcode`.
-    #[must_use]
-    pub fn is_errcode(&self, wanted: &str) -> bool {
-        matches!(self, Self::Remote { errcode, .. } if errcode == wanted)
-    }
-
     /// The status that the server answered with; `None` if that was 200 or there was no answer.
     #[must_use]
     pub fn status(&self) -> Option<u16> {

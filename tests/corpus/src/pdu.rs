@@ -24,8 +24,10 @@ pub fn pdu(data: &[u8]) {
     let mut bare = (*pdu).clone();
     bare.preview = None;
     assert_eq!(*stored, bare);
-    let backfilled = Pdu::<Parsed>::from_backfill(pdu.to_map(), version);
+    let backfilled = Pdu::<Parsed>::parse_backfill(pdu.to_json().as_bytes(), version);
     assert_eq!(backfilled.as_deref(), Ok(&bare));
+    let from_object = Pdu::<Parsed>::from_object(pdu.to_map(), version);
+    assert_eq!(from_object.as_deref(), Ok(&bare));
 
     let redacted = redact(&pdu.to_map(), version);
     assert_eq!(redact(&redacted, version), redacted);

@@ -42,7 +42,7 @@ pub(crate) fn canonical_without(bytes: &[u8], without: &str, numbers: Numbers) -
 }
 
 /// Whether `text` is one canonical value, nested at most `depth` levels.
-pub(super) fn is_canonical(text: &str, numbers: Numbers, depth: usize) -> bool {
+fn is_canonical(text: &str, numbers: Numbers, depth: usize) -> bool {
     let mut cursor = Cursor::new(text, numbers);
     cursor.value(depth).is_some() && cursor.at == text.len()
 }

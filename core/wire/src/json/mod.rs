@@ -12,7 +12,6 @@ mod tape;
 
 pub use canonical::canonical;
 pub(crate) use canonical::canonical_without;
-use canonical::is_canonical;
 pub use check::check_canonical;
 pub(crate) use check::check_canonical_as;
 pub(crate) use members::Members;

@@ -1,7 +1,7 @@
 //! Views on canonical text: values are found by scanning it, and nothing is copied but what is escaped.
 
-use super::{Map, Numbers, Value, canonical, is_canonical, parse::number_value, scan, tape::unescape};
-use crate::{error::Result, limits};
+use super::{Map, Numbers, Value, canonical, parse::number_value, scan, tape::unescape};
+use crate::error::Result;
 use alloc::{borrow::Cow, string::String, vec::Vec};
 
 /// One canonical value.
@@ -20,12 +20,6 @@ impl<'a> Raw<'a> {
     /// `text` must be a canonical value: callers cut it out of one that was checked.
     pub(crate) fn trusted(text: &'a str) -> Self {
         Self(text)
-    }
-
-    /// `text`, if it is one canonical value; numbers may be any that [`Numbers::Kept`] keeps.
-    #[must_use]
-    pub fn of_canonical(text: &'a str) -> Option<Self> {
-        is_canonical(text, Numbers::Kept, limits::BODY_JSON_DEPTH).then_some(Self(text))
     }
 
     /// The canonical text.

@@ -52,15 +52,7 @@ impl Pdu<Parsed> {
     /// # Errors
     /// As [`Pdu::parse`].
     pub fn from_object(object: Map, version: &'static RoomVersion) -> Result<Self> {
-        from_tree(object, version, Source::Peer)
-    }
-
-    /// As [`Pdu::parse_backfill`], from an object that was already parsed.
-    ///
-    /// # Errors
-    /// As [`Pdu::parse`].
-    pub fn from_backfill(object: Map, version: &'static RoomVersion) -> Result<Self> {
-        from_tree(object, version, Source::Backfill)
+        from_tree(object, version)
     }
 }
 
@@ -130,7 +122,7 @@ fn from_bytes(bytes: &[u8], version: &'static RoomVersion, source: Source) -> Re
     finish(&members, Cow::Borrowed(&text), version, source, unsigned)
 }
 
-fn from_tree(mut object: Map, version: &'static RoomVersion, source: Source) -> Result<Pdu<Parsed>> {
+fn from_tree(mut object: Map, version: &'static RoomVersion) -> Result<Pdu<Parsed>> {
     let unsigned = object.remove("unsigned").map(Unsigned::Tree);
     let checked = json::check_canonical_as(&object, numbers(version));
     checked.map_err(|error| error.context("event"))?;
@@ -141,7 +133,7 @@ fn from_tree(mut object: Map, version: &'static RoomVersion, source: Source) -> 
     let Some(members) = scan(&text, version) else {
         return Err(Error::new(Code::NotCanonical, "event: no canonical JSON"));
     };
-    finish(&members, Cow::Borrowed(&text), version, source, unsigned)
+    finish(&members, Cow::Borrowed(&text), version, Source::Peer, unsigned)
 }
 
 /// Why bytes are no event that could be read at all. Takes its time: it is asked after a refusal only.
