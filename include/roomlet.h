@@ -157,9 +157,14 @@
 #define ROOMLET_ABI_VERSION 1
 
 /**
- * `level` of `roomlet_host.log`: something is broken.
+ * `level` of `roomlet_host.log`: something is broken or lost.
  */
 #define ROOMLET_LOG_ERROR 1
+
+/**
+ * `level` of `roomlet_host.log`: something between servers does not work now.
+ */
+#define ROOMLET_LOG_WARN 2
 
 /**
  * `level` of `roomlet_host.log`: something to know.
@@ -372,7 +377,9 @@ typedef struct roomlet_host {
    */
   void (*send)(void *user_data, const struct roomlet_request *request, struct roomlet_reply *reply);
   /**
-   * Takes a message for the developer's log: opening, closing, panics, and no more. `level` is one of ROOMLET_LOG_….
+   * Takes a message for the developer's log, one line: opening, closing, panics; and what does not work between servers:
+   * deliveries that wait after a failure and work again, events that are not taken or given up, keys that cannot be had,
+   * requests whose signature does not hold. `level` is one of ROOMLET_LOG_….
    */
   void (*log)(void *user_data, int32_t level, struct roomlet_bytes message);
   /**
@@ -695,7 +702,8 @@ roomlet_code roomlet_accounts(const struct roomlet_server *server,
  * Makes a room as `user_id`; the result is its id. `options` is a JSON object, each member of which may be absent:
  * `preset` (`private`, the default; `trusted_private`; `public`), `version`, `name`, `topic`, `type`, `invite` (a
  * list of user ids), `is_direct`, `additional_creators` (user ids; room versions from 12). Empty: all defaults. An invite
- * that another server or the host refuses does not fail the room, and nothing tells of it but the members. Any thread.
+ * that another server or the host refuses does not fail the room, and nothing tells of it but the members and the log.
+ * Any thread.
  * Errors: ROOMLET_BAD_JSON, ROOMLET_BAD_PARAM for a member that is unknown or of the wrong type and for creators in a
  * version without them, ROOMLET_BAD_ID, ROOMLET_TOO_LARGE, ROOMLET_UNKNOWN_ROOM_VERSION, ROOMLET_UNKNOWN_USER
  * also for an invited user of this server who is no account.

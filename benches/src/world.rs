@@ -3,7 +3,7 @@
 
 use crate::remote::Remote;
 use roomlet_homeserver::{
-    AllowAll, Clock, Config, Env, Homeserver, Rng, ServerName, StoreKind, Transport, UserId,
+    AllowAll, Clock, Config, Env, Homeserver, NoLog, Rng, ServerName, StoreKind, Transport, UserId,
 };
 use std::{
     fs,
@@ -82,6 +82,7 @@ pub(crate) async fn open_beside(store: StoreKind, others: Arc<dyn Transport>) ->
         transport: others,
         clock: Arc::new(SystemClock),
         rng: Arc::new(FixedRng::default()),
+        log: Arc::new(NoLog),
     };
     let config = Config::new(name, store);
     Homeserver::open(config, env, Arc::new(AllowAll))

@@ -91,9 +91,9 @@ static void print_request(const char *method, const char *target) {
 }
 
 static void print_log(void *user_data, int32_t level, roomlet_bytes message) {
+    const char *name = level == ROOMLET_LOG_ERROR ? "error" : level == ROOMLET_LOG_WARN ? "warn" : "info";
     (void)user_data;
-    fprintf(stderr, "%s %.*s\n", level == ROOMLET_LOG_ERROR ? "error" : "info", (int)message.len,
-            (const char *)message.ptr);
+    fprintf(stderr, "%s %.*s\n", name, (int)message.len, (const char *)message.ptr);
 }
 
 /* Splits `list` at its commas. */

@@ -16,7 +16,7 @@ typedef struct host {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     int random_bytes;
-    int logged;
+    int logged, warned;
     int questions;
     int wakeups;
     int released;
@@ -98,6 +98,11 @@ static void random_bytes(void *user_data, uint8_t *bytes, size_t len) {
 
 static void take_log(void *user_data, int32_t level, roomlet_bytes message) {
     host *h = user_data;
+    if (level == ROOMLET_LOG_WARN) {
+        CHECK(contains(message, "server one.example: request GET /_matrix/federation/v1/event/x is refused: "));
+        count(h, &h->warned, 1);
+        return;
+    }
     CHECK(level == ROOMLET_LOG_INFO && (contains(message, ": open") || contains(message, ": closed")));
     count(h, &h->logged, 1);
 }
@@ -189,11 +194,28 @@ static void tell(int refuse_invites, roomlet_code wanted) {
     free(alice), free(dan);
 }
 
+/* A request whose signature does not hold is in the log. */
+static void warn(void) {
+    static const char header[] =
+        "X-Matrix origin=\"two.example\",destination=\"one.example\",key=\"ed25519:none\",sig=\""
+        "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"";
+    roomlet_bytes authorization = text(header);
+    roomlet_op *op = NULL;
+    roomlet_error *err = NULL;
+    CHECK_OK(roomlet_server_handle_request(hosts[0].server, text("GET"), text("/_matrix/federation/v1/event/x"),
+                                           &authorization, 1, text(""), NULL, NULL, &op, &err),
+             err);
+    CHECK(roomlet_op_wait(op, 20000, NULL, NULL) == ROOMLET_OK);
+    roomlet_op_free(op);
+    CHECK(hosts[0].warned == 1 && hosts[1].warned == 0);
+}
+
 int main(void) {
     roomlet_error *err = NULL;
     int i;
 
     tell(0, ROOMLET_OK);
+    warn();
     for (i = 0; i < 2; i++) {
         roomlet_server_free(hosts[i].server);
         CHECK(hosts[i].released == 1 && hosts[i].logged == 2);

@@ -233,7 +233,7 @@ public:
     virtual ~Host() = default;
     /// Carries `request` to its destination; answer `reply` from any thread, now or later.
     virtual void send(Request request, Reply reply) = 0;
-    /// Takes a message for the developer's log; `level` is one of ROOMLET_LOG_….
+    /// Takes a message for the developer's log, as `roomlet_host.log` says; `level` is one of ROOMLET_LOG_….
     virtual void log(std::int32_t level, std::string_view message) { (void)level, (void)message; }
     /// There are new updates; `token` is the newest one's.
     virtual void updates_available(std::string_view token) { (void)token; }

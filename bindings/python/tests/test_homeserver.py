@@ -409,6 +409,20 @@ async def test_policy_of_the_host_decides_and_refuses_when_it_fails() -> None:
         assert [item.membership for item in await two.rooms("@bob:two.test")] == ["invite"]
 
 
+async def test_what_does_not_work_between_servers_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    async with Wire().open("one.test") as one:
+        target = "/_matrix/federation/v1/event/x"
+        header = 'X-Matrix origin="two.test",destination="one.test",key="ed25519:1",sig="' + "A" * 86 + '"'
+        response = await one.handle_request(Request("one.test", "GET", target, [header], b""))
+        assert response.status == 401
+    lines = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert len(lines) == 2
+    assert lines[0].startswith("server one.test: key ed25519:1 of server two.test, valid at ")
+    assert lines[0].endswith(": server two.test: two.test is not there")
+    refused = "key ed25519:1 of server two.test could not be had"
+    assert lines[1] == f"server one.test: request GET {target} is refused: {refused}"
+
+
 def test_codes_are_those_of_the_library() -> None:
     listed = {code.number: code.name.lower() for code in native.error_codes()}
     assert {int(code): code.name.replace("_", "").lower() for code in Code} == listed

@@ -16,7 +16,7 @@ pub mod route;
 pub mod sender;
 
 pub use client::Client;
-pub use env::{Clock, Env, Rng, Transport};
+pub use env::{Clock, Env, Log, LogLevel, NoLog, Rng, Transport};
 pub use error::ClientError;
 pub use keys::{KeyCache, KeySettings};
 pub use request_auth::{authenticate, receive};

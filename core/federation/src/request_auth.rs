@@ -1,6 +1,7 @@
 //! Who sent a request (FED-1 … FED-4).
 
 use crate::{
+    env::LogLevel,
     keys::KeyCache,
     route::{Inbound, Route},
 };
@@ -57,6 +58,21 @@ pub async fn authenticate(
     content: Option<Raw<'_>>,
     keys: &KeyCache,
 ) -> Result<ServerName> {
+    let sender = check(request, content, keys).await;
+    // Without a header there is nobody whose signature could be wrong: strangers knock.
+    if let Err(error) = &sender
+        && !request.authorization.is_empty()
+    {
+        let line = format_args!(
+            "request {:.10} {:.200} is refused: {error}",
+            request.method, request.target
+        );
+        keys.env().log(LogLevel::Warn, line);
+    }
+    sender
+}
+
+async fn check(request: &Request, content: Option<Raw<'_>>, keys: &KeyCache) -> Result<ServerName> {
     let me = keys.server_name();
     let headers = &request.authorization;
     if headers.is_empty() || headers.len() > MAX_HEADERS {

@@ -513,3 +513,29 @@ async fn hundreds_of_dead_servers_cost_four_times_the_patience_for_one() {
     world.keys.ensure(dead).await;
     assert_eq!(begin.elapsed(), KeySettings::default().timeout * 4);
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_log_hears_of_keys_that_cannot_be_had() {
+    let world = world().await;
+    for _ in 0..8 {
+        ensure(&world, "ed25519:p", START).await;
+        pass(1_000).await;
+    }
+    let line = |wait| {
+        format!(
+            "Warn: key ed25519:p of server peer.example, valid at {START}, is not to be had, \
+             and not asked for again for {wait} ms: server peer.example: connection refused"
+        )
+    };
+    assert_eq!(world.log.take(), [line(5_000), line(10_000)]);
+    world.keys.wake();
+    serves(&world, document(PEER, &[&peer()], &[], START + DAY));
+    ensure(&world, "ed25519:other", START).await;
+    let missing = format!(
+        "Warn: key ed25519:other of server peer.example, valid at {START}, is not to be had, \
+         and not asked for again for 10000 ms: it is not among those that are given"
+    );
+    assert_eq!(world.log.take(), [missing]);
+    ensure(&world, "ed25519:p", START).await;
+    assert_eq!(world.log.take(), [""; 0]);
+}

@@ -373,3 +373,19 @@ async fn checks_come_in_order_and_public_endpoints_need_no_sender() {
         );
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_log_hears_of_signatures_that_do_not_hold() {
+    let world = world_with_peer().await;
+    check(&world, &request(vec![])).await.unwrap_err();
+    check(&world, &request(vec![Header::good()])).await.unwrap();
+    assert_eq!(world.log.take(), [""; 0]);
+    let forged = Header {
+        key: pair("ed25519:p", 9),
+        ..Header::good()
+    };
+    check(&world, &request(vec![forged])).await.unwrap_err();
+    let line = "Warn: request PUT /_matrix/federation/v1/send/1 is refused: \
+        Authorization header: the signature of peer.example with ed25519:p does not verify";
+    assert_eq!(world.log.take(), [line]);
+}

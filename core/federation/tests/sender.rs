@@ -3,7 +3,7 @@
 
 mod support;
 
-use roomlet_federation::{Sender, SenderSettings};
+use roomlet_federation::{LogLevel, Sender, SenderSettings};
 use roomlet_store::{OutboxItem, Store, Write};
 use roomlet_wire::{json, limits};
 use std::{
@@ -485,4 +485,71 @@ async fn rows_that_cannot_be_delivered_are_left_out() {
     pass(10).await;
     assert_eq!(world.net.take(), []);
     assert_eq!(world.store.outbox_len(&server(PEER)), Ok(0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_log_hears_of_each_failure_and_of_the_end_of_them() {
+    let world = world().await;
+    owe(&*world.store, PEER, 1).await;
+    let sender = start(&world, settings());
+    pass(1_000).await;
+    world
+        .net
+        .answers(|_| Answer::Status(503, r#"{"errcode":"M_UNKNOWN","error":"at\n lunch"}"#.into()));
+    pass(1_500).await;
+    let first = "Warn: deliveries to peer.example wait for 2000 ms after failure 1: \
+        server peer.example: connection refused";
+    let second = "Warn: deliveries to peer.example wait for 4000 ms after failure 2: \
+        server peer.example answered 503 M_UNKNOWN: at lunch";
+    assert_eq!(world.log.take(), [first, second]);
+    sender.shutdown().await;
+    accept(&world);
+    // The next run knows that there is something to tell.
+    let sender = start(&world, settings());
+    pass(10_000).await;
+    assert_eq!(world.log.take(), ["Info: deliveries to peer.example work again"]);
+    owe(&*world.store, PEER, 2).await;
+    sender.notify(&server(PEER));
+    pass(10_000).await;
+    assert_eq!(world.log.take(), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_log_hears_of_a_transaction_that_is_given_up() {
+    let world = world().await;
+    world
+        .net
+        .answers(|_| Answer::Status(400, r#"{"errcode":"M_BAD_JSON","error":"no"}"#.into()));
+    owe(&*world.store, PEER, 1).await;
+    let _sender = start(&world, settings());
+    pass(600_000).await;
+    let lines = world.log.take();
+    assert_eq!(lines.len(), 8);
+    let (_, request) = &world.net.take()[0];
+    let (_, txn_id) = request.target.rsplit_once('/').unwrap();
+    let given_up = format!(
+        "Error: transaction {txn_id} to peer.example is given up after 8 refusals: \
+         server peer.example answered 400 M_BAD_JSON: no"
+    );
+    assert_eq!(lines[7], given_up);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_line_of_the_log_stays_one_line_of_sane_length() {
+    let world = world().await;
+    world
+        .env
+        .log(LogLevel::Info, format_args!("a\r\nError: b\u{85}é"));
+    for count in [500, 501] {
+        world
+            .env
+            .log(LogLevel::Info, format_args!("{}", "é".repeat(count)));
+    }
+    let whole = "é".repeat(500);
+    let expected = [
+        "Info: a  Error: b é".to_owned(),
+        format!("Info: {whole}"),
+        format!("Info: {whole}…"),
+    ];
+    assert_eq!(world.log.take(), expected);
 }

@@ -57,7 +57,11 @@ impl Inner {
         for target in &create.invite {
             // One that another server or the host's policy refuses leaves the room as it is: the members tell who is
             // invited.
-            let _ = self.invite(user, &id, target, None, create.is_direct).await;
+            if let Err(error) = self.invite(user, &id, target, None, create.is_direct).await {
+                self.warn(format_args!(
+                    "the invite of {target} to new room {id} failed: {error}"
+                ));
+            }
         }
         Ok(id)
     }

@@ -164,7 +164,7 @@ impl Homeserver {
     }
 
     /// Makes a room; invites are sent before it returns. One that another server or the host's policy refuses fails alone,
-    /// and nothing tells of it but the members.
+    /// and nothing tells of it but the members and the log.
     ///
     /// # Errors
     /// `UnknownUser` also for an invited user of this server who is no account: nothing is made then. `UnknownRoomVersion`; `BadParam` for creators in a version without them; `TooLarge`.

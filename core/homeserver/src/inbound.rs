@@ -40,6 +40,16 @@ fn ids(events: impl IntoIterator<Item = Arc<Held>>) -> Value {
     )
 }
 
+/// The event that a request wants to be taken, if it is one alone.
+fn offered(inbound: &Inbound) -> Option<&EventId> {
+    match inbound {
+        Inbound::SendJoin { event_id, .. }
+        | Inbound::SendLeave { event_id, .. }
+        | Inbound::Invite { event_id, .. } => Some(event_id),
+        _ => None,
+    }
+}
+
 impl Inner {
     pub(crate) async fn handle_request(self: &Arc<Self>, request: Request) -> Response {
         match self.answer(&request).await {
@@ -65,7 +75,15 @@ impl Inner {
             ));
         }
         self.sender.peer_alive(&origin);
-        self.dispatch(&origin, inbound).await
+        let offered = offered(&inbound).cloned();
+        let answer = self.dispatch(&origin, inbound).await;
+        // What the host's policy or the room's access control list refuses went as it should.
+        if let (Err(error), Some(event)) = (&answer, offered)
+            && error.code() != Code::Forbidden
+        {
+            self.warn_of_event(&event, &origin, error.about());
+        }
+        answer
     }
 
     /// What needs no authentication.

@@ -1,11 +1,12 @@
 //! What all parts of one server share.
 
 use crate::{config::Config, policy::Policy, room::Rooms};
-use roomlet_federation::{Env, client::Client, keys::KeyCache, sender::Sender};
+use roomlet_federation::{Env, LogLevel, client::Client, keys::KeyCache, sender::Sender};
 use roomlet_store::{Commit, Store, Write};
 use roomlet_wire::{Code, Error, EventId, Result, RoomId, ServerName, UserId, sign::KeyPair};
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt,
     pin::Pin,
     sync::{
         Arc, Mutex, PoisonError,
@@ -141,6 +142,21 @@ impl Inner {
         self.store.commit(commit).await?;
         waker.committed(notices);
         Ok(())
+    }
+
+    /// Tells the log of something between servers that does not work.
+    pub(crate) fn warn(&self, line: fmt::Arguments<'_>) {
+        self.env.log(LogLevel::Warn, line);
+    }
+
+    /// Tells the log why an event that `origin` gave is not taken.
+    pub(crate) fn warn_of_event(&self, event: &EventId, origin: &ServerName, about: &str) {
+        // Many rules name the event that they refuse.
+        let rest = about
+            .strip_prefix("event ")
+            .and_then(|about| about.strip_prefix(event.as_str()));
+        let rule = rest.and_then(|rest| rest.strip_prefix(": ")).unwrap_or(about);
+        self.warn(format_args!("event {event} from {origin} is not taken: {rule}"));
     }
 
     /// Runs a task that ends with the server.

@@ -145,12 +145,14 @@ impl Inner {
             None => join,
         };
         let mut events = self
-            .verify_reply(room, version, reply.state, &BTreeSet::new())
+            .verify_reply(server, room, version, reply.state, &BTreeSet::new())
             .await;
         let state_ids: Vec<EventId> = events.iter().map(|pdu| pdu.id.clone()).collect();
         check_create(&events, version, room)?;
         let known: BTreeSet<EventId> = state_ids.iter().cloned().collect();
-        let mut chain = self.verify_reply(room, version, reply.auth_chain, &known).await;
+        let mut chain = self
+            .verify_reply(server, room, version, reply.auth_chain, &known)
+            .await;
         // The room has one create event, which is in its state; no other may take its place.
         chain.retain(|pdu| pdu.kind != "m.room.create");
         events.extend(chain);

@@ -46,9 +46,14 @@ impl Inner {
         };
         let pdu = Pdu::from_store(invite.event_json.as_bytes(), invite.version)?;
         let server = ServerName::parse(pdu.sender.server())?;
-        let event = self.leave_through(user, room, &server).await.ok();
+        let left = self.leave_through(user, room, &server).await;
         self.drop_invite(user, room, "leave", user).await?;
-        Ok(event)
+        if let Err(error) = &left {
+            self.warn(format_args!(
+                "the invite of {user} to room {room} is dropped here alone: {error}"
+            ));
+        }
+        Ok(left.ok())
     }
 
     async fn leave_through(&self, user: &UserId, room: &RoomId, server: &ServerName) -> Result<EventId> {

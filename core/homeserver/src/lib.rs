@@ -36,7 +36,7 @@ pub use maintenance::{StoreFault, StoreReport};
 pub use policy::{AllowAll, Policy};
 pub use types::*;
 
-pub use roomlet_federation::env::{Clock, Env, Rng, Transport};
+pub use roomlet_federation::env::{Clock, Env, Log, LogLevel, NoLog, Rng, Transport};
 pub use roomlet_wire::{
     Code, Error, EventId, Result, RoomId, RoomVersion, ServerName, StreamPos, UserId,
     frame::{Request, Response},

@@ -153,7 +153,12 @@ impl Inner {
                 let tries = waits.get(&pdu.event).map_or(0, |wait| wait.tries) + 1;
                 if tries >= TRIES {
                     // If this fails, the next pass tries it again.
-                    progress |= self.commit(vec![unstage(&pdu)]).await.is_ok();
+                    let given_up = self.commit(vec![unstage(&pdu)]).await.is_ok();
+                    if given_up {
+                        let about = format!("given up after {tries} tries, what it cites is not to be had");
+                        self.warn_of_event(&pdu.event, &pdu.origin, &about);
+                    }
+                    progress |= given_up;
                 }
                 let wait = FIRST_WAIT * 2_u32.pow((tries - 1).min(DOUBLINGS));
                 let until = Instant::now() + wait;
@@ -183,6 +188,9 @@ impl Inner {
         };
         if let Outcome::Missing(_) = outcome {
             return Ok(false);
+        }
+        if let Some(rule) = outcome.refusal() {
+            self.warn_of_event(&staged.event, &staged.origin, &rule);
         }
         self.commit(vec![unstage(staged)]).await?;
         Ok(true)

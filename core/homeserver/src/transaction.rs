@@ -76,7 +76,15 @@ impl Inner {
         };
         self.trim_replies(txn.now).await?;
         let mut results = Results::new();
-        let mut rooms = by_room(pdus).into_iter().peekable();
+        let count = pdus.len();
+        let rooms = by_room(pdus);
+        let homeless = count - rooms.values().map(Vec::len).sum::<usize>();
+        if homeless > 0 {
+            self.warn(format_args!(
+                "events from {origin} that name no room are dropped: {homeless}"
+            ));
+        }
+        let mut rooms = rooms.into_iter().peekable();
         let mut stored = false;
         while let Some((room, pdus)) = rooms.next() {
             self.wait_for_join(&room).await?;
@@ -87,6 +95,11 @@ impl Inner {
                 Err(error) if matches!(error.code(), Code::Panic | Code::StoreDamaged) => false,
                 taken => taken?,
             };
+        }
+        for (event, result) in &results {
+            if let Err(error) = result {
+                self.warn_of_event(event, origin, error.about());
+            }
         }
         if !stored {
             self.commit(vec![txn.store_reply(&results)]).await?;
@@ -130,7 +143,8 @@ impl Inner {
             let taken = self.receive_pdus(&handle, room, txn, is_last, objects, results);
             return taken.await;
         }
-        self.receive_rescissions(room, objects, results).await;
+        self.receive_rescissions(&txn.origin, room, objects, results)
+            .await;
         Ok(false)
     }
 
@@ -158,7 +172,9 @@ impl Inner {
                 }
                 Ok(pdu) => parsed.push(pdu),
                 // Without a form there is no id to answer for (FED-20).
-                Err(_) => {}
+                Err(error) => self.warn(format_args!(
+                    "an event from {origin} in room {room} is dropped: {error}"
+                )),
             }
         }
         let ids: Vec<EventId> = parsed.iter().map(|pdu| pdu.id.clone()).collect();
@@ -231,7 +247,14 @@ impl Inner {
     }
 
     /// Of a room that is not held here only the end of an invite is taken (FED-24).
-    async fn receive_rescissions(&self, room: &RoomId, objects: Vec<RawValue>, results: &mut Results) {
+    async fn receive_rescissions(
+        &self,
+        origin: &ServerName,
+        room: &RoomId,
+        objects: Vec<RawValue>,
+        results: &mut Results,
+    ) {
+        let mut dropped = objects.len();
         for object in objects {
             let target = object
                 .as_raw()
@@ -246,7 +269,13 @@ impl Inner {
             };
             if let Ok(true) = self.rescind(room, &pdu).await {
                 results.insert(pdu.id.clone(), Ok(()));
+                dropped -= 1;
             }
+        }
+        if dropped > 0 {
+            self.warn(format_args!(
+                "events from {origin} in room {room}, which is not known here, are dropped: {dropped}"
+            ));
         }
     }
 

@@ -11,24 +11,47 @@ use std::collections::BTreeSet;
 const PARALLEL_FROM: usize = 16;
 
 impl Inner {
-    /// Checks the PDUs of a reply; bad ones, those of other rooms and those `known` already are left out (EV-25, TM-10).
+    /// Checks the PDUs of a reply of `server`; bad ones, those of other rooms and those `known` already are left out (EV-25,
+    /// TM-10).
     pub(crate) async fn verify_reply(
         &self,
+        server: &ServerName,
         room: &RoomId,
         version: &'static RoomVersion,
         values: Vec<RawValue>,
         known: &BTreeSet<EventId>,
     ) -> Vec<Pdu<Verified>> {
-        let parsed: Vec<Pdu<Parsed>> = values
-            .into_iter()
-            .filter_map(|value| Pdu::parse_backfill(value.text().as_bytes(), version).ok())
-            .filter(|pdu| pdu.room_id == *room && !known.contains(&pdu.id))
-            .collect();
-        self.verify(parsed)
-            .await
-            .into_iter()
-            .filter_map(Result::ok)
-            .collect()
+        // A line for each would be thousands where a room is old and its servers are gone.
+        let (mut count, mut first) = (0, None);
+        let mut fault = |error: Error| {
+            count += 1;
+            first.get_or_insert(error);
+        };
+        let mut parsed = Vec::with_capacity(values.len());
+        for value in values {
+            match Pdu::parse_backfill(value.text().as_bytes(), version) {
+                Ok(pdu) if pdu.room_id != *room => {
+                    let about = format!("event {} is of room {}", pdu.id, pdu.room_id);
+                    fault(Error::new(Code::BadEvent, about));
+                }
+                Ok(pdu) if known.contains(&pdu.id) => {}
+                Ok(pdu) => parsed.push(pdu),
+                Err(error) => fault(error),
+            }
+        }
+        let mut verified = Vec::with_capacity(parsed.len());
+        for checked in self.verify(parsed).await {
+            match checked {
+                Ok(pdu) => verified.push(pdu),
+                Err(error) => fault(error),
+            }
+        }
+        if let Some(first) = first {
+            self.warn(format_args!(
+                "events of room {room} in a reply of {server} are left out: {count}, first: {first}"
+            ));
+        }
+        verified
     }
 
     /// Checks one event as an object.

@@ -10,8 +10,8 @@ use crate::{
 };
 use async_trait::async_trait;
 use roomlet_homeserver::{
-    Clock, Code, Error, EventId, Policy, Request, Response, Result, Rng, RoomId, ServerName, Transport,
-    UserId,
+    Clock, Code, Error, EventId, Log, LogLevel, Policy, Request, Response, Result, Rng, RoomId, ServerName,
+    Transport, UserId,
 };
 use std::{
     ffi::c_void,
@@ -20,8 +20,10 @@ use std::{
 };
 use tokio::sync::watch;
 
-/// `level` of `roomlet_host.log`: something is broken.
+/// `level` of `roomlet_host.log`: something is broken or lost.
 pub const ROOMLET_LOG_ERROR: i32 = 1;
+/// `level` of `roomlet_host.log`: something between servers does not work now.
+pub const ROOMLET_LOG_WARN: i32 = 2;
 /// `level` of `roomlet_host.log`: something to know.
 pub const ROOMLET_LOG_INFO: i32 = 3;
 
@@ -45,7 +47,9 @@ pub struct roomlet_host {
             reply: *mut roomlet_reply,
         ),
     >,
-    /// Takes a message for the developer's log: opening, closing, panics, and no more. `level` is one of ROOMLET_LOG_….
+    /// Takes a message for the developer's log, one line: opening, closing, panics; and what does not work between servers:
+    /// deliveries that wait after a failure and work again, events that are not taken or given up, keys that cannot be had,
+    /// requests whose signature does not hold. `level` is one of ROOMLET_LOG_….
     pub log: Option<unsafe extern "C" fn(user_data: *mut c_void, level: i32, message: roomlet_bytes)>,
     /// There are new updates: a program that does not wait in `roomlet_updates_next` now knows to read. `token` is
     /// the newest update's.
@@ -109,6 +113,8 @@ impl roomlet_host {
 /// The host, as the core sees it.
 pub(super) struct Host {
     callbacks: roomlet_host,
+    /// Of the server that it is the host of: the log's lines begin with it.
+    name: ServerName,
     closing: watch::Receiver<bool>,
     released: AtomicBool,
 }
@@ -122,12 +128,17 @@ unsafe impl Sync for Host {}
 impl Host {
     /// # Errors
     /// [`Code::BadArgument`] without `send`.
-    pub(super) fn new(callbacks: roomlet_host, closing: watch::Receiver<bool>) -> Result<Self> {
+    pub(super) fn new(
+        callbacks: roomlet_host,
+        name: ServerName,
+        closing: watch::Receiver<bool>,
+    ) -> Result<Self> {
         if callbacks.send.is_none() {
             return Err(Error::new(Code::BadArgument, "`host`: `send` is NULL"));
         }
         Ok(Self {
             callbacks,
+            name,
             closing,
             released: AtomicBool::new(false),
         })
@@ -136,6 +147,7 @@ impl Host {
     /// Gives a message to the host's log.
     pub(super) fn log(&self, level: i32, message: &str) {
         if let Some(log) = self.callbacks.log {
+            let message = format!("server {}: {message}", self.name);
             let _scope = CallbackScope::enter();
             // SAFETY: the host's function for exactly these arguments; `message` outlives the call.
             unsafe {
@@ -286,6 +298,21 @@ impl Policy for Host {
 
 fn lend(text: &str) -> roomlet_bytes {
     roomlet_bytes::lend(text.as_bytes())
+}
+
+impl Log for Host {
+    fn line(&self, level: LogLevel, line: &str) {
+        // Requests that a close ends fail, and that is nothing to tell.
+        if *self.closing.borrow() {
+            return;
+        }
+        let level = match level {
+            LogLevel::Error => ROOMLET_LOG_ERROR,
+            LogLevel::Warn => ROOMLET_LOG_WARN,
+            LogLevel::Info => ROOMLET_LOG_INFO,
+        };
+        self.log(level, line);
+    }
 }
 
 impl Clock for Host {

@@ -15,7 +15,8 @@ use std::{ffi::c_void, path::PathBuf};
 /// Makes a room as `user_id`; the result is its id. `options` is a JSON object, each member of which may be absent:
 /// `preset` (`private`, the default; `trusted_private`; `public`), `version`, `name`, `topic`, `type`, `invite` (a
 /// list of user ids), `is_direct`, `additional_creators` (user ids; room versions from 12). Empty: all defaults. An invite
-/// that another server or the host refuses does not fail the room, and nothing tells of it but the members. Any thread.
+/// that another server or the host refuses does not fail the room, and nothing tells of it but the members and the log.
+/// Any thread.
 /// Errors: ROOMLET_BAD_JSON, ROOMLET_BAD_PARAM for a member that is unknown or of the wrong type and for creators in a
 /// version without them, ROOMLET_BAD_ID, ROOMLET_TOO_LARGE, ROOMLET_UNKNOWN_ROOM_VERSION, ROOMLET_UNKNOWN_USER
 /// also for an invited user of this server who is no account.

@@ -140,12 +140,13 @@ pub(super) struct Server {
 impl Server {
     fn open(config: Config, callbacks: roomlet_host) -> Result<Self> {
         let (closing, closes) = watch::channel(false);
-        let host = Arc::new(Host::new(callbacks, closes)?);
+        let host = Arc::new(Host::new(callbacks, config.server_name.clone(), closes)?);
         let runtime = Runtime::start()?;
         let env = Env {
             transport: host.clone(),
             clock: host.clone(),
             rng: host.clone(),
+            log: host.clone(),
         };
         let policy = host.clone();
         let homeserver = runtime.run(async move { Homeserver::open(config, env, policy).await })?;
@@ -154,10 +155,7 @@ impl Server {
                 .handle()
                 .spawn(announce_updates(homeserver.clone(), Arc::clone(&host)));
         }
-        host.log(
-            ROOMLET_LOG_INFO,
-            &format!("server {}: open", homeserver.server_name()),
-        );
+        host.log(ROOMLET_LOG_INFO, "open");
         let core = Arc::new(Core::new(homeserver, closing, runtime.handle(), host));
         Ok(Self {
             core,
@@ -182,9 +180,7 @@ impl Server {
                     self.core.poison(&error);
                 }
             }
-            self.core
-                .host
-                .log(ROOMLET_LOG_INFO, &format!("server {}: closed", self.core.name));
+            self.core.host.log(ROOMLET_LOG_INFO, "closed");
             self.core.host.release();
         });
     }

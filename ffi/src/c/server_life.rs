@@ -71,10 +71,7 @@ impl Core {
     /// After a panic: nothing of this server is trusted any more.
     pub(super) fn poison(&self, error: &Error) {
         self.poisoned.store(true, Ordering::Release);
-        self.host.log(
-            super::host::ROOMLET_LOG_ERROR,
-            &format!("server {}: {error}", self.name),
-        );
+        self.host.log(super::host::ROOMLET_LOG_ERROR, error.about());
     }
 
     /// Waits until closing begins.

@@ -65,16 +65,17 @@ pub trait HostPolicy: Send + Sync {
 /// How much a log line matters.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, uniffi::Enum)]
 pub enum LogLevel {
-    /// Something that should work does not.
+    /// Something that should work does not, or something is lost.
     Error,
-    /// Something unexpected that was dealt with. Not used yet.
+    /// Something between servers does not work now.
     Warn,
-    /// Something to know: the server is open, or closed.
+    /// Something to know: the server is open, or closed; another one is back.
     Info,
 }
 
-/// Takes log lines: opening, closing, panics, callbacks that fail. Called from roomlet's threads and from those that open and
-/// close; returns soon.
+/// Takes log lines: opening, closing, panics, callbacks that fail; and what does not work between servers: deliveries that
+/// wait after a failure and work again, events that are not taken or given up, keys that cannot be had, requests whose
+/// signature does not hold. Called from roomlet's threads and from those that open and close; returns soon.
 #[uniffi::export(foreign)]
 pub trait Logger: Send + Sync {
     /// Takes one line.
@@ -95,6 +96,24 @@ impl Log {
             let _scope = CallbackScope::enter();
             let _ = logger.log(level, message());
         }
+    }
+}
+
+/// The host's log, as the core wants it.
+pub(super) struct HostLog {
+    pub(super) log: Log,
+    /// Of the server whose lines these are.
+    pub(super) name: String,
+}
+
+impl core::Log for HostLog {
+    fn line(&self, level: core::LogLevel, line: &str) {
+        let level = match level {
+            core::LogLevel::Error => LogLevel::Error,
+            core::LogLevel::Warn => LogLevel::Warn,
+            core::LogLevel::Info => LogLevel::Info,
+        };
+        self.log.line(level, || format!("server {}: {line}", self.name));
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{
     config::Config,
     error::RoomletError,
-    foreign::{HostPolicy, HostTransport, Judge, Log, Logger, Transport},
+    foreign::{HostLog, HostPolicy, HostTransport, Judge, Log, Logger, Transport},
     operation::Operation,
     records::{Request, Response, UpdateEntry},
     shared::Shared,
@@ -68,6 +68,10 @@ impl Homeserver {
             transport: Arc::new(HostTransport(transport)),
             clock: Arc::new(SystemClock),
             rng: Arc::new(SystemRng),
+            log: Arc::new(HostLog {
+                log: log.clone(),
+                name: name.clone(),
+            }),
         };
         let policy: Arc<dyn core::Policy> = match policy {
             Some(policy) => Arc::new(Judge {

@@ -33,7 +33,7 @@ fn list<T, U: From<T>>(items: Vec<T>) -> Vec<U> {
 #[uniffi::export]
 impl Homeserver {
     /// Makes a room and gives its id. Invites are sent before it returns; one that another server or the host refuses fails
-    /// alone, and nothing tells of it but the members.
+    /// alone, and nothing tells of it but the members and the log.
     ///
     /// # Errors
     /// 402 `UnknownUser`, also for an invited user of this server who is no account; 105 `UnknownRoomVersion`, 106 `BadParam` for creators in a version without them, 103 `TooLarge`.

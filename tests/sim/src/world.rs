@@ -5,8 +5,8 @@ use crate::{
     random::{Random, ServerRng},
 };
 use roomlet_homeserver::{
-    AllowAll, Clock, Config, Direction, Env, Homeserver, Result, RoomId, RoomUpdate, ServerName, StoreKind,
-    StreamPos, UserId,
+    AllowAll, Clock, Config, Direction, Env, Homeserver, NoLog, Result, RoomId, RoomUpdate, ServerName,
+    StoreKind, StreamPos, UserId,
 };
 use roomlet_store::{MemoryStore, Store};
 use roomlet_wire::EventNum;
@@ -80,6 +80,7 @@ impl World {
             transport: Arc::new(self.network.wire(name)),
             clock: self.clock.clone(),
             rng: Arc::new(ServerRng(Mutex::new(Random::new(seed)))),
+            log: Arc::new(NoLog),
         };
         let mut config = Config::new(ServerName::parse(name)?, StoreKind::Memory);
         config.limits.outbound_pdus_per_second = 10_000;

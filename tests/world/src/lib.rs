@@ -15,7 +15,7 @@ mod store;
 pub use network::{Endpoint, Network};
 pub use peer::{Peer, Reply};
 pub use room::PeerRoom;
-pub use server::{Server, World};
+pub use server::{Lines, Server, World};
 pub use store::HookedStore;
 
 use roomlet_wire::{Map, Value, json};

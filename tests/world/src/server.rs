@@ -6,8 +6,8 @@ use crate::{
 };
 use async_trait::async_trait;
 use roomlet_homeserver::{
-    AllowAll, Clock, Config, Env, Homeserver, Limits, Policy, Request, Response, Rng, RoomId, RoomUpdate,
-    ServerName, StoreKind, StreamPos, UserId,
+    AllowAll, Clock, Config, Env, Homeserver, Limits, Log, LogLevel, NoLog, Policy, Request, Response, Rng,
+    RoomId, RoomUpdate, ServerName, StoreKind, StreamPos, UserId,
 };
 use roomlet_store::{MemoryStore, RoomRecord, Store};
 use std::{
@@ -51,6 +51,24 @@ impl Rng for SeededRng {
             z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
             *byte = (z ^ (z >> 31)).to_le_bytes()[0];
         }
+    }
+}
+
+/// The lines of a log.
+#[derive(Default, Debug)]
+pub struct Lines(Mutex<Vec<String>>);
+
+impl Log for Lines {
+    fn line(&self, level: LogLevel, line: &str) {
+        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.push(format!("{level:?}: {line}"));
+    }
+}
+
+impl Lines {
+    /// The lines since the last call, as `Warn: text`.
+    pub fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -106,12 +124,14 @@ impl World {
             clock: self.clock,
             policy,
             config,
+            log: Arc::default(),
         };
         let hs = parts.open(store.clone(), 0).await;
         Server {
             name,
             hs,
             store,
+            log: parts.log.clone(),
             parts,
             starts: 0,
         }
@@ -131,7 +151,7 @@ impl World {
     /// An environment of a homeserver that a test opens itself.
     #[must_use]
     pub fn env(&self, name: &ServerName) -> Env {
-        env(&self.network, self.clock, name, 0)
+        env(&self.network, self.clock, name, 0, Arc::new(NoLog))
     }
 }
 
@@ -141,11 +161,12 @@ impl Default for World {
     }
 }
 
-fn env(network: &Network, clock: VirtualClock, name: &ServerName, starts: u64) -> Env {
+fn env(network: &Network, clock: VirtualClock, name: &ServerName, starts: u64, log: Arc<dyn Log>) -> Env {
     Env {
         transport: Arc::new(network.wire(name)),
         clock: Arc::new(clock),
         rng: Arc::new(SeededRng::new(name, starts)),
+        log,
     }
 }
 
@@ -159,12 +180,13 @@ struct Parts {
     clock: VirtualClock,
     policy: Arc<dyn Policy>,
     config: Config,
+    log: Arc<Lines>,
 }
 
 impl Parts {
     async fn open(&self, store: Arc<MemoryStore>, starts: u64) -> Homeserver {
         let name = &self.config.server_name;
-        let env = env(&self.network, self.clock, name, starts);
+        let env = env(&self.network, self.clock, name, starts, self.log.clone());
         let opened = Homeserver::open_with(self.config.clone(), env, self.policy.clone(), store).await;
         let hs = opened.expect("a homeserver opens on a store of its own");
         self.network.plug(name, Arc::new(Served(hs.clone())));
@@ -180,6 +202,8 @@ pub struct Server {
     pub hs: Homeserver,
     /// What it stores in; outlives restarts.
     pub store: Arc<MemoryStore>,
+    /// What it logs; outlives restarts too.
+    pub log: Arc<Lines>,
     parts: Parts,
     starts: u64,
 }

@@ -76,6 +76,7 @@ impl Store for HookedStore {
         fn client_txn(user: &UserId, txn_id: &str) -> Option<EventId>;
         fn txn_reply(origin: &ServerName, txn_id: &str) -> Option<String>;
         fn staged(room: Option<RoomNum>) -> Vec<StagedPdu>;
+        fn rooms_with_staged() -> Vec<RoomNum>;
         fn owed() -> Vec<ServerName>;
         fn outbox(destination: &ServerName, max: usize) -> Vec<OutboxRow>;
         fn outbox_len(destination: &ServerName) -> u64;

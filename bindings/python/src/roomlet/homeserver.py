@@ -54,7 +54,8 @@ class Homeserver:
 
     A command returns once its result is durable here; other servers hear of it later. Cancelling the wait does not
     stop a command: with a `txn_id` it can be repeated safely. Methods raise `RoomletError`. All homeservers of a
-    process live on one event loop, and their methods are called there. What they log is in the logger `roomlet`.
+    process live on one event loop, and their methods are called there. What they log, above all
+    what does not work between servers, is in the logger `roomlet`.
     """
 
     def __init__(self, inner: native.Homeserver) -> None:
@@ -135,7 +136,7 @@ class Homeserver:
         """Makes a room and gives its id; `version` is by default `Limits.default_room_version`.
 
         An invited user of this server who is no account is an error, and nothing is made then. An invite that
-        another server or the host refuses fails alone, and nothing tells of it but the members.
+        another server or the host refuses fails alone, and nothing tells of it but the members and the log.
         `additional_creators` are for room versions from 12.
         """
         options = native.CreateRoom(

@@ -7,7 +7,8 @@ import RoomletGenerated
 /// that there is no response; the reason of an ``Unreachable`` becomes part of the operation's error as it is.
 public typealias Transport = @Sendable (Request) async throws -> Response
 
-/// Takes log lines, on roomlet's threads and those that open and close, and returns soon.
+/// Takes log lines, on roomlet's threads and those that open and close, and returns soon: opening, closing, what fails, and
+/// what does not work between servers.
 public typealias Logger = @Sendable (LogLevel, String) -> Void
 
 /// What the host decides where a server may make its own checks.

@@ -2,12 +2,12 @@
 
 use super::{KeySettings, Wanted, document::Document, ring::Ring};
 use crate::{
-    env::Env,
+    env::{Env, LogLevel},
     error::ClientError,
     exchange::{Reply, exchange},
 };
 use roomlet_store::{Commit, Store, Write};
-use roomlet_wire::{Code, Error, Map, Result, ServerName, frame::Request};
+use roomlet_wire::{Code, Error, KeyId, Map, Result, ServerName, frame::Request};
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -97,9 +97,10 @@ impl Fetcher {
                 // An error means that the other task ended, which is all that is waited for.
                 Turn::WaitFor(mut done) => drop(done.changed().await),
                 Turn::Ask(asking) => {
-                    let success = self.ask(&server, &wanted).await;
-                    self.note(&server, success);
+                    let asked = self.ask(&server, &wanted).await;
+                    let wait = self.note(&server, asked.is_ok());
                     drop(asking);
+                    self.tell(&server, &wanted, asked, wait);
                     return;
                 }
             }
@@ -162,35 +163,59 @@ impl Fetcher {
         })
     }
 
-    fn note(&self, server: &ServerName, success: bool) {
-        if let Some(attempt) = self.attempts().get_mut(server) {
-            let wait = if success {
-                attempt.failures = 0;
-                AGAIN_AFTER
-            } else {
-                attempt.failures = attempt.failures.saturating_add(1);
-                FIRST_WAIT
-                    .saturating_mul(1 << (attempt.failures - 1).min(16))
-                    .min(MAX_WAIT)
-            };
-            attempt.again_at = Instant::now() + wait;
-        }
+    /// Notes how asking ended; how long the server is not asked again.
+    fn note(&self, server: &ServerName, success: bool) -> Duration {
+        let mut attempts = self.attempts();
+        let Some(attempt) = attempts.get_mut(server) else {
+            return Duration::ZERO;
+        };
+        let wait = if success {
+            attempt.failures = 0;
+            AGAIN_AFTER
+        } else {
+            attempt.failures = attempt.failures.saturating_add(1);
+            FIRST_WAIT
+                .saturating_mul(1 << (attempt.failures - 1).min(16))
+                .min(MAX_WAIT)
+        };
+        attempt.again_at = Instant::now() + wait;
+        wait
     }
 
-    /// Whether anybody gave keys of `server`.
-    async fn ask(&self, server: &ServerName, wanted: &Wanted) -> bool {
+    /// Tells the log which key could not be had.
+    fn tell(&self, server: &ServerName, wanted: &Wanted, asked: Result<()>, wait: Duration) {
+        let now = self.env.clock.now_ms();
+        let is_lacking = |(id, at): &(&KeyId, &i64)| self.ring.would_fetch(server, id, **at, now);
+        let Some((id, at)) = wanted.iter().find(is_lacking) else {
+            return;
+        };
+        let about = match &asked {
+            Ok(()) => "it is not among those that are given",
+            Err(error) => error.about(),
+        };
+        let line = format_args!(
+            "key {id} of server {server}, valid at {at}, is not to be had, and not asked for again for {} ms: {about}",
+            wait.as_millis()
+        );
+        self.env.log(LogLevel::Warn, line);
+    }
+
+    /// Fails as `server` itself did if nobody gave keys of it.
+    async fn ask(&self, server: &ServerName, wanted: &Wanted) -> Result<()> {
         let is_known = self.store.keys(server).is_ok_and(|keys| !keys.is_empty());
         let permits = if is_known { &self.known } else { &self.strangers };
         // Neither is ever closed.
         let _permit = permits.acquire().await;
-        let mut success = self.ask_origin(server).await.is_ok();
+        let mut asked = self.ask_origin(server).await;
         for notary in &self.notaries {
             if !self.lacks(server, wanted) {
                 break;
             }
-            success |= self.ask_notary(notary, server, wanted).await.is_ok();
+            if self.ask_notary(notary, server, wanted).await.is_ok() {
+                asked = Ok(());
+            }
         }
-        success
+        asked
     }
 
     /// Gets and keeps the keys that `server` itself publishes.

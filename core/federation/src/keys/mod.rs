@@ -91,6 +91,10 @@ impl KeyCache {
         self.own.server_name()
     }
 
+    pub(crate) fn env(&self) -> &Env {
+        &self.env
+    }
+
     /// The time now, in milliseconds.
     pub(crate) fn now_ms(&self) -> i64 {
         self.env.clock.now_ms()

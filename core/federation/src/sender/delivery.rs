@@ -5,7 +5,7 @@ use super::{
     pace::{Bucket, backoff},
     transaction::Transaction,
 };
-use crate::error::ClientError;
+use crate::{env::LogLevel, error::ClientError};
 use roomlet_store::{Commit, DestinationRow, OutboxItem, OutboxRow, Write};
 use roomlet_wire::{Result, ServerName, limits};
 use std::{sync::Arc, time::Duration};
@@ -33,6 +33,8 @@ pub(super) struct Delivery {
     failures: u32,
     /// How often the pending one was refused as such. No sign of life forgets that.
     refusals: u32,
+    /// Whether the last try failed: the log hears of the end of it.
+    is_away: bool,
     /// Whether the store has a row of this destination that success must clear.
     is_noted: bool,
 }
@@ -58,6 +60,7 @@ impl Delivery {
             pending: None,
             failures: 0,
             refusals: 0,
+            is_away: false,
             is_noted: false,
         }
     }
@@ -85,6 +88,7 @@ impl Delivery {
         let row = self.shared.store.destination(&self.destination)?;
         self.is_noted = row != DestinationRow::default();
         self.failures = row.failures;
+        self.is_away = row.failures > 0;
         // One that cannot be read back is formed anew.
         self.pending = row
             .in_flight
@@ -153,7 +157,15 @@ impl Delivery {
                 .await
         };
         match result {
-            Ok(()) => self.done(transaction.up_to).await,
+            Ok(()) => {
+                if !transaction.is_empty() && std::mem::take(&mut self.is_away) {
+                    self.shared.env.log(
+                        LogLevel::Info,
+                        format_args!("deliveries to {} work again", self.destination),
+                    );
+                }
+                self.done(transaction.up_to).await;
+            }
             Err(error) => self.failed(transaction, &error).await,
         }
     }
@@ -191,9 +203,17 @@ impl Delivery {
     /// Notes the transaction for a repetition and waits, or gives it up.
     async fn failed(&mut self, transaction: Transaction, error: &ClientError) {
         self.failures = self.failures.saturating_add(1);
+        self.is_away = true;
         if matches!(error.status(), Some(400 | 413)) {
             self.refusals += 1;
             if self.refusals >= REFUSALS {
+                self.shared.env.log(
+                    LogLevel::Error,
+                    format_args!(
+                        "transaction {} to {} is given up after {} refusals: {error}",
+                        transaction.txn_id, self.destination, self.refusals
+                    ),
+                );
                 return self.done(transaction.up_to).await;
             }
         }
@@ -203,6 +223,13 @@ impl Delivery {
         }
         let wait = backoff(&self.shared.settings, self.failures, &*self.shared.env.rng);
         let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        self.shared.env.log(
+            LogLevel::Warn,
+            format_args!(
+                "deliveries to {} wait for {wait_ms} ms after failure {}: {error}",
+                self.destination, self.failures
+            ),
+        );
         let row = DestinationRow {
             in_flight: Some(transaction.in_flight()),
             failures: self.failures,

@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use async_trait::async_trait;
-use roomlet_federation::{Client, Clock, Env, KeyCache, KeySettings, Rng, Transport};
+use roomlet_federation::{Client, Clock, Env, KeyCache, KeySettings, Log, LogLevel, Rng, Transport};
 use roomlet_store::{Commit, EventFlags, EventRow, MemoryStore, OutboxItem, OwnKey, Store, Write};
 use roomlet_wire::{
     Code, Error, EventId, EventNum, KeyId, Map, Result, RoomNum, ServerName, Value,
@@ -119,8 +119,26 @@ impl Rng for Fixed {
     }
 }
 
+/// What was logged.
+#[derive(Default)]
+pub(crate) struct Lines(Mutex<Vec<String>>);
+
+impl Log for Lines {
+    fn line(&self, level: LogLevel, line: &str) {
+        self.0.lock().unwrap().push(format!("{level:?}: {line}"));
+    }
+}
+
+impl Lines {
+    /// The lines since the last call.
+    pub(crate) fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+}
+
 pub(crate) struct World {
     pub(crate) net: Arc<Net>,
+    pub(crate) log: Arc<Lines>,
     pub(crate) env: Env,
     pub(crate) store: Arc<MemoryStore>,
     pub(crate) keys: Arc<KeyCache>,
@@ -139,10 +157,12 @@ pub(crate) async fn world_with(settings: KeySettings) -> World {
         handler: Mutex::new(Arc::new(|_| Answer::Unreachable)),
         log: Mutex::default(),
     });
+    let log = Arc::new(Lines::default());
     let env = Env {
         transport: net.clone(),
         clock: Arc::new(VirtualClock(start)),
         rng: Arc::new(Fixed),
+        log: log.clone(),
     };
     let store = Arc::new(MemoryStore::new());
     let own = OwnKey {
@@ -157,6 +177,7 @@ pub(crate) async fn world_with(settings: KeySettings) -> World {
     let client = Arc::new(Client::new(env.clone(), keys.clone(), Duration::from_secs(30)));
     World {
         net,
+        log,
         env,
         store,
         keys,

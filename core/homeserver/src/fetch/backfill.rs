@@ -78,7 +78,9 @@ impl Inner {
         };
         values.truncate(BACKFILL_EVENTS);
         let known = BTreeSet::new();
-        let mut told = self.verify_reply(ask.room, ask.version, values, &known).await;
+        let mut told = self
+            .verify_reply(ask.server, ask.room, ask.version, values, &known)
+            .await;
         if behind(from, &told).len() < told.len() {
             // What the events asked for hide of the rest: a server that refused one of them gives it by its id only.
             let mut values = Vec::new();
@@ -86,7 +88,10 @@ impl Inner {
             for id in hidden.take_while(|_| !ask.is_away()) {
                 values.extend(ask.answer(self.client.event(ask.server, id).await));
             }
-            told.extend(self.verify_reply(ask.room, ask.version, values, &known).await);
+            told.extend(
+                self.verify_reply(ask.server, ask.room, ask.version, values, &known)
+                    .await,
+            );
         }
         let history = behind(from, &told);
         told.retain(|pdu| history.contains(&pdu.id));
@@ -94,6 +99,9 @@ impl Inner {
         for pdu in causal(told, Along::Both) {
             let arrival = self.arrival(&pdu, true).await;
             let outcome = self.ingest_or_ask_state(ask, &pdu, arrival).await?;
+            if let Some(rule) = outcome.refusal() {
+                self.warn_of_event(&pdu.id, ask.server, &rule);
+            }
             any |= !matches!(
                 outcome,
                 Outcome::Missing(_) | Outcome::Known | Outcome::Dropped(_)

@@ -224,7 +224,7 @@ impl Inner {
             values.truncate(limit as usize);
             let before = found.len();
             for pdu in self
-                .verify_reply(ask.room, ask.version, values, &BTreeSet::new())
+                .verify_reply(ask.server, ask.room, ask.version, values, &BTreeSet::new())
                 .await
             {
                 // What cites more than an event that is sent may, others drop however they got it.
@@ -244,6 +244,8 @@ impl Inner {
             let became = self.ingest_or_ask_state(ask, &found, arrival).await?;
             if found.id == pdu.id {
                 outcome = became;
+            } else if let Some(rule) = became.refusal() {
+                self.warn_of_event(&found.id, ask.server, &rule);
             }
         }
         Ok(outcome)
@@ -362,15 +364,29 @@ impl Inner {
 
     async fn take_outliers(&self, ask: &Ask<'_>, values: Vec<RawValue>) -> Result<()> {
         let pdus = causal(
-            self.verify_reply(ask.room, ask.version, values, &BTreeSet::new())
+            self.verify_reply(ask.server, ask.room, ask.version, values, &BTreeSet::new())
                 .await,
             Along::Auth,
         );
-        ask.handle
+        let (count, first) = ask
+            .handle
             .run(move |room| {
-                pdus.iter()
-                    .try_for_each(|pdu| room.ingest_outlier(pdu).map(|_| ()))
+                let (mut count, mut first) = (0, None);
+                for pdu in &pdus {
+                    if let Some(rule) = room.ingest_outlier(pdu)?.refusal() {
+                        count += 1;
+                        first.get_or_insert_with(|| format!("event {}: {rule}", pdu.id));
+                    }
+                }
+                Ok((count, first))
             })
-            .await
+            .await?;
+        if let Some(first) = first {
+            let (room, server) = (ask.room, ask.server);
+            self.warn(format_args!(
+                "events of room {room} in a reply of {server} are refused: {count}, first: {first}"
+            ));
+        }
+        Ok(())
     }
 }

@@ -76,6 +76,17 @@ pub(crate) enum Outcome {
     Rejected(Denied),
 }
 
+impl Outcome {
+    /// The rule by which the event is refused for good, if it is.
+    pub(crate) fn refusal(&self) -> Option<String> {
+        match self {
+            Self::Rejected(denied) => Some(denied.to_string()),
+            Self::Dropped(about) => Some(about.clone()),
+            Self::Known | Self::Missing(_) | Self::Accepted | Self::SoftFailed(_) => None,
+        }
+    }
+}
+
 impl OpenRoom {
     /// Takes an event whose signatures and hash were checked.
     ///

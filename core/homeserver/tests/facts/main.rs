@@ -7,6 +7,7 @@ mod delivery;
 mod gaps;
 mod invites;
 mod life;
+mod log;
 mod maintenance;
 mod members;
 mod policy;

@@ -48,8 +48,8 @@ public class Homeserver private constructor(private val native: Native) : AutoCl
 
     /**
      * Makes a room and gives its id. The users in [invite] are invited before it returns; an invite that another server or
-     * the host refuses fails alone, and nothing tells of it but the members. Throws [Code.UNKNOWN_USER], also for an invited
-     * user of this server who is no account, and [Code.UNKNOWN_ROOM_VERSION].
+     * the host refuses fails alone, and nothing tells of it but the members and the log. Throws [Code.UNKNOWN_USER], also for
+     * an invited user of this server who is no account, and [Code.UNKNOWN_ROOM_VERSION].
      *
      * @param version the room version; without one [Limits.defaultRoomVersion]
      * @param type the type in the room's create event, as `m.space`
@@ -295,7 +295,8 @@ public class Homeserver private constructor(private val native: Native) : AutoCl
          * @param serverName the domain of its users; it cannot change once the store was made
          * @param path the SQLite file, made if it is not there; without one nothing survives the process
          * @param policy what the host decides; without one nothing is refused
-         * @param logger takes log lines, on roomlet's threads and those that open and close, and returns soon
+         * @param logger takes log lines, on roomlet's threads and those that open and close, and returns soon: opening,
+         *     closing, what fails, and what does not work between servers
          */
         public suspend fun open(
             serverName: String,
