@@ -29,9 +29,10 @@ use tokio::sync::watch;
 /// future is dropped may still take effect; a client transaction id makes its retry safe.
 ///
 /// # Errors
-/// Every command answers `Closed` after [`close`](Self::close), `UnknownUser` for a user who is no account, `UnknownRoom`
-/// for a room that is not held here, `NotJoined` for a user who is not in it, `Denied` with the authorization rule that
-/// refuses an event, and the store's codes (`Store`, `StoreFull`, …). A failed command changes nothing, unless it says what.
+/// Every command answers `Closed` after [`close`](Self::close), `UnknownUser` for a user who is no account,
+/// `UnknownRoom` for a room that is not held here, `NotJoined` for a user who is not in it, `Denied` with the
+/// authorization rule that refuses an event, and the store's codes (`Store`, `StoreFull`, …). A failed command changes
+/// nothing, unless it says what.
 #[derive(Clone)]
 pub struct Homeserver {
     inner: Arc<Inner>,
@@ -163,18 +164,19 @@ impl Homeserver {
         self.inner.store.accounts()
     }
 
-    /// Makes a room; invites are sent before it returns. One that another server or the host's policy refuses fails alone,
-    /// and nothing tells of it but the members and the log.
+    /// Makes a room; invites are sent before it returns. One that another server or the host's policy refuses fails
+    /// alone, and nothing tells of it but the members and the log.
     ///
     /// # Errors
-    /// `UnknownUser` also for an invited user of this server who is no account: nothing is made then. `UnknownRoomVersion`; `BadParam` for creators in a version without them; `TooLarge`.
+    /// `UnknownUser` also for an invited user of this server who is no account: nothing is made then.
+    /// `UnknownRoomVersion`; `BadParam` for creators in a version without them; `TooLarge`.
     pub async fn create_room(&self, user: &UserId, room: CreateRoom) -> Result<RoomId> {
         self.inner.create_room(user, room).await
     }
 
-    /// Replaces a room by a new one of `version`, higher or lower: the new room takes over what the old one says of itself,
-    /// and no members; the old one gets a tombstone that points to it, and its members lose the power to talk there where
-    /// `user` may take it. Gives the new room's id. `additional_creators` are for version 12 alone.
+    /// Replaces a room by a new one of `version`, higher or lower: the new room takes over what the old one says of
+    /// itself, and no members; the old one gets a tombstone that points to it, and its members lose the power to talk
+    /// there where `user` may take it. Gives the new room's id. `additional_creators` are for version 12 alone.
     ///
     /// What a crash or an error leaves half done is a new room that nothing points to: the command can be repeated.
     ///
@@ -193,21 +195,22 @@ impl Homeserver {
     }
 
     /// Takes the room in an archive: a file of its PDUs in federation form, one a line, the create event first and
-    /// others after those that they cite. All rules hold, except what `trust` says. Some thousand events are a commit: an
-    /// import that ended early, also by an error, can be repeated, and goes on where it was. Users hear of the memberships
-    /// alone.
+    /// others after those that they cite. All rules hold, except what `trust` says. Some thousand events are a commit:
+    /// an import that ended early, also by an error, can be repeated, and goes on where it was. Users hear of the
+    /// memberships alone.
     ///
     /// # Errors
-    /// `BadParam` for a file that cannot be read or is no archive; `BadJson`, `BadEvent` and the like for its first event;
-    /// `UnknownRoomVersion`; those of the store. Other events that are wrong are no error: [`Imported`] counts them.
+    /// `BadParam` for a file that cannot be read or is no archive; `BadJson`, `BadEvent` and the like for its first
+    /// event; `UnknownRoomVersion`; those of the store. Other events that are wrong are no error: [`Imported`] counts
+    /// them.
     pub async fn import_room(&self, archive: &Path, trust: Trust) -> Result<Imported> {
         self.inner.import_room(archive, trust).await
     }
 
     /// Deletes what came before `from` in a room's timeline, and gives the disk space back; how many events that was.
-    /// What the rest needs stays: the events of its states and their auth chains, and what is still to be delivered. For
-    /// users the history ends there, unless another server still has it and gives it when they look. After an error of the
-    /// store it may be deleted, and the space not yet given back.
+    /// What the rest needs stays: the events of its states and their auth chains, and what is still to be delivered.
+    /// For users the history ends there, unless another server still has it and gives it when they look. After an error
+    /// of the store it may be deleted, and the space not yet given back.
     ///
     /// # Errors
     /// `UnknownEvent` if `from` is no event of the timeline.
@@ -241,8 +244,8 @@ impl Homeserver {
     /// Invites `target`, of any server; gives the id of the event.
     ///
     /// # Errors
-    /// `Unreachable`, `Remote` or `BadReply` of the server of `target`; `Forbidden` if the host's policy refuses for a user of
-    /// this server.
+    /// `Unreachable`, `Remote` or `BadReply` of the server of `target`; `Forbidden` if the host's policy refuses for a
+    /// user of this server.
     pub async fn invite(
         &self,
         user: &UserId,
@@ -253,13 +256,14 @@ impl Homeserver {
         self.inner.invite(user, room, target, reason, false).await
     }
 
-    /// Joins; gives the id of the event. Where this server is not in the room, or may not let the user in under its restricted
-    /// rule, the servers in `via` are asked in turn, then that of an invite's sender, then the one in the room's id.
+    /// Joins; gives the id of the event. Where this server is not in the room, or may not let the user in under its
+    /// restricted rule, the servers in `via` are asked in turn, then that of an invite's sender, then the one in the
+    /// room's id.
     ///
     /// # Errors
-    /// `Forbidden` if this server is in the room and neither it nor another may let the user in under its restricted rule; else `UnknownRoom` if
-    /// there is no server to ask; what the last one gave: `Unreachable`, `Remote`, `BadReply`,
-    /// `UnknownRoomVersion`.
+    /// `Forbidden` if this server is in the room and neither it nor another may let the user in under its restricted
+    /// rule; else `UnknownRoom` if there is no server to ask; what the last one gave: `Unreachable`, `Remote`,
+    /// `BadReply`, `UnknownRoomVersion`.
     pub async fn join(&self, user: &UserId, room: &RoomId, via: &[ServerName]) -> Result<EventId> {
         self.inner.join(user, room, via).await
     }
@@ -315,8 +319,8 @@ impl Homeserver {
             .await
     }
 
-    /// Sends a timeline event of type `kind` with `content`, a JSON object. `txn_id` makes retries safe: the same one of the
-    /// same user in the same room gives the same event id, whichever command it was given with: this,
+    /// Sends a timeline event of type `kind` with `content`, a JSON object. `txn_id` makes retries safe: the same one
+    /// of the same user in the same room gives the same event id, whichever command it was given with: this,
     /// [`set_state`](Self::set_state) or [`redact`](Self::redact).
     ///
     /// # Errors
@@ -336,7 +340,8 @@ impl Homeserver {
     /// Sends a state event; else as [`send`](Self::send).
     ///
     /// # Errors
-    /// As there; `BadParam` also for an invite and for power levels with a state key; `BadEvent` for another create event.
+    /// As there; `BadParam` also for an invite and for power levels with a state key; `BadEvent` for another create
+    /// event.
     pub async fn set_state(
         &self,
         user: &UserId,
@@ -368,8 +373,8 @@ impl Homeserver {
     }
 
     /// A page of the timeline as `user` may see it, from a [`Page::next`] token (`None`: from the newest event
-    /// backwards, or the oldest forwards). Backwards, other servers are asked where the local history ends. A `limit` of 0
-    /// counts as 1, one above 1,000 as 1,000.
+    /// backwards, or the oldest forwards). Backwards, other servers are asked where the local history ends. A `limit`
+    /// of 0 counts as 1, one above 1,000 as 1,000.
     ///
     /// # Errors
     /// `BadParam` for text that is no token.
@@ -408,8 +413,8 @@ impl Homeserver {
         self.inner.state_event(user, room, kind, state_key).await
     }
 
-    /// The members, all or with one membership (`join`, `invite`, `leave`, `ban`, `knock`), by user id; for a user who left,
-    /// those of the end.
+    /// The members, all or with one membership (`join`, `invite`, `leave`, `ban`, `knock`), by user id; for a user who
+    /// left, those of the end.
     pub async fn members(
         &self,
         user: &UserId,
@@ -432,11 +437,12 @@ impl Homeserver {
         self.inner.invite_preview(user, room).await
     }
 
-    /// Updates after `since` (0: from the beginning), 1 to `max` of them, and at most 1,000; waits until there is one. The
-    /// host keeps the last position it has handled, and resumes there.
+    /// Updates after `since` (0: from the beginning), 1 to `max` of them, and at most 1,000; waits until there is one.
+    /// The host keeps the last position it has handled, and resumes there.
     ///
     /// # Errors
-    /// `BadParam` for a position beyond the newest update: one of another store, or of a store that went back to a backup.
+    /// `BadParam` for a position beyond the newest update: one of another store, or of a store that went back to a
+    /// backup.
     pub async fn updates(&self, since: StreamPos, max: usize) -> Result<Vec<UpdateEntry>> {
         self.inner.updates(since, max).await
     }

@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use roomlet_wire::{EventId, RoomId, ServerName, UserId};
 
 /// The host's say. What asks waits for the answer, without a limit of time. `false` refuses with
-/// [`Code::Forbidden`](crate::Code::Forbidden) (`M_FORBIDDEN`) and nothing is stored, except for events. Called from roomlet's
-/// tasks, under no lock.
+/// [`Code::Forbidden`](crate::Code::Forbidden) (`M_FORBIDDEN`) and nothing is stored, except for events. Called from
+/// roomlet's tasks, under no lock.
 #[async_trait]
 pub trait Policy: Send + Sync + 'static {
     /// May `sender` invite the local user `invitee` to `room`?

@@ -11,8 +11,8 @@ use std::collections::BTreeSet;
 const PARALLEL_FROM: usize = 16;
 
 impl Inner {
-    /// Checks the PDUs of a reply of `server`; bad ones, those of other rooms and those `known` already are left out (EV-25,
-    /// TM-10).
+    /// Checks the PDUs of a reply of `server`; bad ones, those of other rooms and those `known` already are left out
+    /// (EV-25, TM-10).
     pub(crate) async fn verify_reply(
         &self,
         server: &ServerName,

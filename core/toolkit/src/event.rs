@@ -56,7 +56,8 @@ pub fn check_event(event: &str, version: &str) -> Result<()> {
 /// has stay; they are right no longer if the hash was another one.
 ///
 /// # Errors
-/// `UnknownRoomVersion`, `BadJson`, `NotCanonical`, `BadId`, `BadParam` for the seed and for a key id that is not of ed25519.
+/// `UnknownRoomVersion`, `BadJson`, `NotCanonical`, `BadId`, `BadParam` for the seed and for a key id that is not of
+/// ed25519.
 pub fn sign_event(event: &str, version: &str, server: &str, key_id: &str, seed: &str) -> Result<String> {
     let (version, server) = (RoomVersion::named(version)?, ServerName::parse(server)?);
     let (mut event, key) = (parse_event(event, version)?, key_pair(key_id, seed)?);
@@ -72,8 +73,8 @@ pub fn sign_event(event: &str, version: &str, server: &str, key_id: &str, seed: 
 /// key id, of public keys in base64; that they were valid at the event's time is the caller's to know (EV-17).
 ///
 /// # Errors
-/// `MissingSignature`, `BadSignature`, `UnknownKey`; those of [`check_event`]; `BadParam` for `keys`, also where they are no
-/// JSON.
+/// `MissingSignature`, `BadSignature`, `UnknownKey`; those of [`check_event`]; `BadParam` for `keys`, also where they
+/// are no JSON.
 pub fn verify_event(event: &str, version: &str, keys: &str) -> Result<String> {
     let event = read(event, RoomVersion::named(version)?)?;
     let keys = parse(keys).map_err(|error| Error::new(Code::BadParam, format!("keys: {}", error.about())))?;

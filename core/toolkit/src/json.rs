@@ -35,8 +35,8 @@ pub fn sign_json(object: &str, server: &str, key_id: &str, seed: &str) -> Result
 /// Checks that an object has a signature of `server` with the key `key_id`, and that it is right.
 ///
 /// # Errors
-/// `MissingSignature`, `BadSignature`; `BadJson`, `NotCanonical`, `BadId`; `BadParam` for a key that is none, and for a key
-/// id that is not of ed25519.
+/// `MissingSignature`, `BadSignature`; `BadJson`, `NotCanonical`, `BadId`; `BadParam` for a key that is none, and for a
+/// key id that is not of ed25519.
 pub fn verify_json(object: &str, server: &str, key_id: &str, public_key: &str) -> Result<()> {
     let (server, id) = (ServerName::parse(server)?, ed25519(key_id)?);
     sign::verify_json(&parse(object)?, &server, &id, &public(public_key)?)

@@ -17,8 +17,8 @@ pub struct RoomVersionInfo {
     pub event_ids: &'static str,
     /// The algorithm of state resolution: `1`, `2` or `2.1`.
     pub state_resolution: &'static str,
-    /// How power levels are written: `lenient` (whatever can be read as a number), `strings` (integers, or text of one) or
-    /// `integers`.
+    /// How power levels are written: `lenient` (whatever can be read as a number), `strings` (integers, or text of one)
+    /// or `integers`.
     pub power_levels: &'static str,
     /// Events have to be canonical JSON.
     pub strict_canonical_json: bool,

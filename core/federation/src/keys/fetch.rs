@@ -24,8 +24,8 @@ const AGAIN_AFTER: Duration = Duration::from_secs(10);
 const FIRST_WAIT: Duration = Duration::from_secs(5);
 /// The longest wait after a failure.
 const MAX_WAIT: Duration = Duration::from_secs(600);
-/// Servers that are asked for keys at once, of those of which some are held, and of others: names cost nothing (FED-17), so
-/// strangers wait among themselves.
+/// Servers that are asked for keys at once, of those of which some are held, and of others: names cost nothing
+/// (FED-17), so strangers wait among themselves.
 const CONCURRENT: usize = 64;
 /// Servers that are remembered as asked.
 const MAX_ATTEMPTS: usize = 4_096;
