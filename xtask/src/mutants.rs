@@ -9,6 +9,7 @@ use crate::{
 };
 use anyhow::{Context as _, Result, bail, ensure};
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
     process::Stdio,
@@ -143,6 +144,8 @@ fn copy_of_tree(context: &Context, work: &Path) -> Result<PathBuf> {
     let tree = work.join("tree");
     let mut list = command("git", ["ls-files", "--cached", "--others", "--exclude-standard"]);
     let files = output(list.current_dir(&context.root))?;
+    let belonging: BTreeSet<PathBuf> = files.lines().map(|file| tree.join(file)).collect();
+    remove_others(&tree, &belonging)?;
     for file in files.lines() {
         let (from, to) = (context.root.join(file), tree.join(file));
         let Ok(text) = fs::read(&from) else { continue };
@@ -154,6 +157,23 @@ fn copy_of_tree(context: &Context, work: &Path) -> Result<PathBuf> {
         fs::write(&to, text)?;
     }
     Ok(tree)
+}
+
+/// Removes what an earlier copy has and the repository no longer: as a module, it would be in the way of the one that took
+/// its place.
+fn remove_others(folder: &Path, kept: &BTreeSet<PathBuf>) -> Result<()> {
+    if !folder.exists() {
+        return Ok(());
+    }
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            remove_others(&path, kept)?;
+        } else if !kept.contains(&path) {
+            fs::remove_file(&path)?;
+        }
+    }
+    Ok(())
 }
 
 /// Fails if the tests fail without any error made: then they would seem to catch everything.
