@@ -89,8 +89,15 @@ impl Inner {
         while let Some((room, pdus)) = rooms.next() {
             self.wait_for_join(&room).await?;
             let is_last = rooms.peek().is_none();
-            let taken = self.receive_of_room(&room, &txn, is_last, pdus, &mut results);
-            stored = match taken.await {
+            let taking = async {
+                let Some(handle) = self.rooms.find(&room)? else {
+                    self.receive_rescissions(origin, &room, pdus, &mut results).await;
+                    return Ok(false);
+                };
+                self.receive_pdus(&handle, &room, &txn, is_last, pdus, &mut results)
+                    .await
+            };
+            stored = match taking.await {
                 // A repetition would end the same way, and hold up all that its sender has to say (EV-25).
                 Err(error) if matches!(error.code(), Code::Panic | Code::StoreDamaged) => false,
                 taken => taken?,
@@ -127,25 +134,6 @@ impl Inner {
             let about = format!("room {room} is still being joined");
             Error::new(Code::Busy, about)
         })
-    }
-
-    /// Takes the PDUs of one room, as far as they are any of this server's business. Whether the transaction's reply is
-    /// stored: see [`receive_pdus`](Self::receive_pdus).
-    async fn receive_of_room(
-        self: &Arc<Self>,
-        room: &RoomId,
-        txn: &Txn,
-        is_last: bool,
-        objects: Vec<RawValue>,
-        results: &mut Results,
-    ) -> Result<bool> {
-        if let Some(handle) = self.rooms.find(room)? {
-            let taken = self.receive_pdus(&handle, room, txn, is_last, objects, results);
-            return taken.await;
-        }
-        self.receive_rescissions(&txn.origin, room, objects, results)
-            .await;
-        Ok(false)
     }
 
     /// Takes the PDUs of one room, in one commit. The last room's commit has the transaction's reply in it as well

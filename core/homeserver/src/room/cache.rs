@@ -70,9 +70,9 @@ impl Drop for Share {
     }
 }
 
-/// Numbers of one room are its own, so that nobody can choose those that collide.
+/// Of numbers that nobody can choose to collide: those of one room are its own, others are hashes with a key.
 #[derive(Default)]
-struct NumHasher(u64);
+pub(super) struct NumHasher(u64);
 
 impl Hasher for NumHasher {
     fn finish(&self) -> u64 {
@@ -81,12 +81,16 @@ impl Hasher for NumHasher {
 
     fn write(&mut self, bytes: &[u8]) {
         for byte in bytes {
-            self.write_u32(u32::from(*byte));
+            self.write_u64(u64::from(*byte));
         }
     }
 
     fn write_u32(&mut self, num: u32) {
-        self.0 = (self.0 ^ u64::from(num)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        self.write_u64(u64::from(num));
+    }
+
+    fn write_u64(&mut self, num: u64) {
+        self.0 = (self.0 ^ num).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     }
 }
 

@@ -1,10 +1,10 @@
 //! The numbers of a room's events by id, as far as they are in memory: 16 bytes an event.
 
-use super::cache::{Budget, Share};
+use super::cache::{Budget, NumHasher, Share};
 use roomlet_wire::{EventId, EventNum};
 use std::{
     collections::HashMap,
-    hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState},
+    hash::{BuildHasher, BuildHasherDefault, RandomState},
     sync::Arc,
 };
 
@@ -26,31 +26,11 @@ pub(super) enum Known {
 /// looking at the event.
 pub(super) struct Ids {
     /// `None`: no event has it. The room's task alone adds events, so that stays true until it does.
-    nums: HashMap<u64, Option<EventNum>, BuildHasherDefault<Hashed>>,
+    nums: HashMap<u64, Option<EventNum>, BuildHasherDefault<NumHasher>>,
     hasher: RandomState,
     /// All events of the room are here.
     complete: bool,
     share: Share,
-}
-
-/// Of a number that is a hash already.
-#[derive(Default)]
-struct Hashed(u64);
-
-impl Hasher for Hashed {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
-    }
-
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
-    }
 }
 
 impl Ids {

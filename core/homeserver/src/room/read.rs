@@ -133,10 +133,7 @@ impl OpenRoom {
         let mut seen = BTreeSet::new();
         let mut found = Vec::new();
         while let Some(id) = queue.pop_front() {
-            if found.len() >= limit {
-                break;
-            }
-            if seen.len() >= WALKED {
+            if found.len() >= limit || seen.len() >= WALKED {
                 break;
             }
             if stop.contains(&id) || !seen.insert(id.clone()) {

@@ -24,9 +24,7 @@ pub(super) type Busy = Arc<()>;
 pub(super) type Ended = Arc<OnceLock<Error>>;
 
 struct Entry {
-    jobs: mpsc::UnboundedSender<Box<dyn Job>>,
-    busy: Busy,
-    ended: Ended,
+    handle: RoomHandle,
     used: u64,
     task: JoinHandle<()>,
 }
@@ -52,6 +50,7 @@ pub(crate) struct Rooms {
 }
 
 /// A room to work on.
+#[derive(Clone)]
 pub(crate) struct RoomHandle {
     jobs: mpsc::UnboundedSender<Box<dyn Job>>,
     busy: Busy,
@@ -155,7 +154,7 @@ impl Rooms {
         let room = load(&self.home)?;
         let id = room.id().clone();
         let (jobs, queue) = mpsc::unbounded_channel();
-        let (busy, ended) = (Busy::default(), Ended::default());
+        let ended = Ended::default();
         let closing = self.closing.subscribe();
         let (shared, name) = (self.open.clone(), id.clone());
         let rest = Rest {
@@ -169,20 +168,19 @@ impl Rooms {
         if self.home.budget.is_exceeded() {
             open.close_least_used();
         }
+        let handle = RoomHandle {
+            jobs,
+            busy: Busy::default(),
+            ended,
+            id: id.clone(),
+        };
         let entry = Entry {
-            jobs: jobs.clone(),
-            busy: busy.clone(),
-            ended: ended.clone(),
+            handle: handle.clone(),
             used: open.tick(),
             task,
         };
-        open.rooms.insert(id.clone(), entry);
-        Ok(RoomHandle {
-            jobs,
-            busy,
-            ended,
-            id,
-        })
+        open.rooms.insert(id, entry);
+        Ok(handle)
     }
 
     /// Ends all tasks, once the jobs that they have are done. Does not wait for those who hold handles: what they
@@ -211,7 +209,7 @@ fn lock(open: &Mutex<Open>) -> MutexGuard<'_, Open> {
 impl Open {
     /// Takes a room out, unless somebody holds it: then it stays.
     fn close_if_idle(&mut self, id: &RoomId) -> bool {
-        let is_idle = |entry: &Entry| Arc::strong_count(&entry.busy) == 1;
+        let is_idle = |entry: &Entry| Arc::strong_count(&entry.handle.busy) == 1;
         self.rooms.get(id).is_none_or(is_idle) && {
             self.rooms.remove(id);
             true
@@ -231,17 +229,12 @@ impl Open {
         let Some(entry) = self.rooms.get_mut(id) else {
             return Ok(None);
         };
-        if entry.jobs.is_closed() {
+        if entry.handle.jobs.is_closed() {
             self.rooms.remove(id);
             return Ok(None);
         }
         entry.used = used;
-        Ok(Some(RoomHandle {
-            jobs: entry.jobs.clone(),
-            busy: entry.busy.clone(),
-            ended: entry.ended.clone(),
-            id: id.clone(),
-        }))
+        Ok(Some(entry.handle.clone()))
     }
 
     /// Closes the least used rooms that nobody holds until there is place for one more.
@@ -254,7 +247,7 @@ impl Open {
         let idle = self
             .rooms
             .iter()
-            .filter(|(_, entry)| Arc::strong_count(&entry.busy) == 1);
+            .filter(|(_, entry)| Arc::strong_count(&entry.handle.busy) == 1);
         let Some((id, _)) = idle.min_by_key(|(_, entry)| entry.used) else {
             return false;
         };

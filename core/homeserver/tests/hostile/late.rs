@@ -24,14 +24,20 @@ fn forward(test: &WithPeer) -> Vec<EventId> {
     record.forward.into_iter().map(event).collect()
 }
 
-#[tokio::test(start_paused = true)]
-async fn what_others_follow_already_is_no_extremity() {
+/// The peer says three things, and the last of them arrives; gives the other two.
+async fn last_of_three() -> (WithPeer, [Map; 2]) {
     let mut test = with_peer("10").await;
     serve_present_state(&test);
     let [one, two, three] =
         ["one", "two", "three"].map(|body| test.peer.say(&mut test.room, &test.mallory, body));
     test.peer.send(&test.a.hs, "1", &[three]).await;
     test.world.quiet().await;
+    (test, [one, two])
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_others_follow_already_is_no_extremity() {
+    let (test, [one, two]) = last_of_three().await;
     test.peer.send(&test.a.hs, "2", &[one]).await;
     test.peer.send(&test.a.hs, "3", &[two]).await;
     assert_eq!(
@@ -43,12 +49,7 @@ async fn what_others_follow_already_is_no_extremity() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_new_cannot_be_passed_off_as_history() {
-    let mut test = with_peer("10").await;
-    serve_present_state(&test);
-    let [one, two, three] =
-        ["one", "two", "three"].map(|body| test.peer.say(&mut test.room, &test.mallory, body));
-    test.peer.send(&test.a.hs, "1", &[three]).await;
-    test.world.quiet().await;
+    let (test, [one, two]) = last_of_three().await;
     let leave = test.peer.event(
         &test.room,
         &test.mallory,
