@@ -10,7 +10,35 @@ use std::collections::BTreeSet;
 /// Fewer signatures than this are not worth a second thread.
 const PARALLEL_FROM: usize = 16;
 
+/// What is wrong with events of a reply. The log hears of it in one line: there may be thousands where a room is old and its
+/// servers are gone.
+#[derive(Default)]
+pub(crate) struct Faults {
+    count: usize,
+    first: Option<String>,
+}
+
+impl Faults {
+    pub(crate) fn add<T: ToString>(&mut self, fault: impl FnOnce() -> T) {
+        self.count += 1;
+        self.first.get_or_insert_with(|| fault().to_string());
+    }
+}
+
 impl Inner {
+    /// Tells the log what became of events of a reply, if any is wrong.
+    pub(crate) fn warn_of_reply(&self, server: &ServerName, room: &RoomId, became: &str, faults: Faults) {
+        if let Faults {
+            count,
+            first: Some(first),
+        } = faults
+        {
+            self.warn(format_args!(
+                "events of room {room} in a reply of {server} are {became}: {count}, first: {first}"
+            ));
+        }
+    }
+
     /// Checks the PDUs of a reply of `server`; bad ones, those of other rooms and those `known` already are left out
     /// (EV-25, TM-10).
     pub(crate) async fn verify_reply(
@@ -21,36 +49,27 @@ impl Inner {
         values: Vec<RawValue>,
         known: &BTreeSet<EventId>,
     ) -> Vec<Pdu<Verified>> {
-        // A line for each would be thousands where a room is old and its servers are gone.
-        let (mut count, mut first) = (0, None);
-        let mut fault = |error: Error| {
-            count += 1;
-            first.get_or_insert(error);
-        };
+        let mut faults = Faults::default();
         let mut parsed = Vec::with_capacity(values.len());
         for value in values {
             match Pdu::parse_backfill(value.text().as_bytes(), version) {
                 Ok(pdu) if pdu.room_id != *room => {
                     let about = format!("event {} is of room {}", pdu.id, pdu.room_id);
-                    fault(Error::new(Code::BadEvent, about));
+                    faults.add(|| Error::new(Code::BadEvent, about));
                 }
                 Ok(pdu) if known.contains(&pdu.id) => {}
                 Ok(pdu) => parsed.push(pdu),
-                Err(error) => fault(error),
+                Err(error) => faults.add(|| error),
             }
         }
         let mut verified = Vec::with_capacity(parsed.len());
         for checked in self.verify(parsed).await {
             match checked {
                 Ok(pdu) => verified.push(pdu),
-                Err(error) => fault(error),
+                Err(error) => faults.add(|| error),
             }
         }
-        if let Some(first) = first {
-            self.warn(format_args!(
-                "events of room {room} in a reply of {server} are left out: {count}, first: {first}"
-            ));
-        }
+        self.warn_of_reply(server, room, "left out", faults);
         verified
     }
 

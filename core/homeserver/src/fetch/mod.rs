@@ -6,6 +6,7 @@ use crate::{
     inner::Inner,
     order::{Along, causal},
     room::{Arrival, Missing, Outcome, RoomHandle},
+    verify::Faults,
 };
 use roomlet_federation::ClientError;
 use roomlet_wire::{EventId, Pdu, Result, RoomId, RoomVersion, ServerName, Verified, json::RawValue, limits};
@@ -368,25 +369,19 @@ impl Inner {
                 .await,
             Along::Auth,
         );
-        let (count, first) = ask
+        let faults = ask
             .handle
             .run(move |room| {
-                let (mut count, mut first) = (0, None);
+                let mut faults = Faults::default();
                 for pdu in &pdus {
                     if let Some(rule) = room.ingest_outlier(pdu)?.refusal() {
-                        count += 1;
-                        first.get_or_insert_with(|| format!("event {}: {rule}", pdu.id));
+                        faults.add(|| format!("event {}: {rule}", pdu.id));
                     }
                 }
-                Ok((count, first))
+                Ok(faults)
             })
             .await?;
-        if let Some(first) = first {
-            let (room, server) = (ask.room, ask.server);
-            self.warn(format_args!(
-                "events of room {room} in a reply of {server} are refused: {count}, first: {first}"
-            ));
-        }
+        self.warn_of_reply(ask.server, ask.room, "refused", faults);
         Ok(())
     }
 }
