@@ -12,18 +12,10 @@ pub(crate) fn thread_seconds() -> f64 {
     nanoseconds.sum::<f64>() / 1e9
 }
 
-/// Processor time of all threads there ever were, in seconds, to the hundredth.
+/// Processor time of all threads there ever were, in seconds, to the nanosecond.
 pub(crate) fn cpu_seconds() -> f64 {
-    let usage = fs::read_to_string("/proc/self/stat").expect("procfs");
-    let after = usage.rsplit(')').next().unwrap_or_default();
-    let fields: Vec<&str> = after.split_whitespace().collect();
-    let ticks = |at: usize| {
-        fields
-            .get(at)
-            .and_then(|ticks| ticks.parse::<f64>().ok())
-            .unwrap_or(0.0)
-    };
-    (ticks(11) + ticks(12)) / 100.0
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }
 
 /// Memory that is in use now, in bytes.

@@ -1,6 +1,6 @@
 //! `bench`: the speed claims, measured.
 //!
-//! The program in `benches/` prints what it likes, and for each claim one line of tab-separated fields: `bench`, name,
+//! The programs in `benches/` print what they like, and for each claim one line of tab-separated fields: `bench`, name,
 //! value, unit, bound (`<=1.5`, `>=0.7`, or `-` where none is claimed). This collects those lines and adds the size of
 //! the library.
 
@@ -35,11 +35,11 @@ enum Bound {
 pub(crate) fn run(context: &Context, json: bool) -> Result<()> {
     let mut measures = vec![library_size(context)?];
     eprintln!("building and running the benchmarks: some minutes");
-    let mut bench = cargo(
-        &context.root,
-        ["run", "--profile", "measure", "--package", "roomlet-bench"],
-    );
-    let printed = output(&mut bench)?;
+    let mut printed = String::new();
+    for program in ["roomlet-bench", "allocations"] {
+        let mut bench = cargo(&context.root, ["run", "--profile", "measure", "--package"]);
+        printed += &output(bench.args(["roomlet-bench", "--bin", program]))?;
+    }
     for line in printed.lines() {
         if let Some(fields) = line.strip_prefix("bench\t") {
             measures.push(Measure::parse(fields).with_context(|| format!("bench line: {line}"))?);
