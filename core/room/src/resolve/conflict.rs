@@ -12,42 +12,120 @@ pub(super) struct Split<'a> {
     first: &'a StateMap,
     /// The slots in conflict, ascending.
     pub(super) slots: Vec<SlotNum>,
-    /// For each state, its events in those slots.
-    conflicted: Vec<Vec<EventNum>>,
+    /// The events in those slots, of all states, ascending.
+    pub(super) conflicted: Vec<EventNum>,
+    /// For each of these the states that hold it.
+    holders: Marks,
+}
+
+/// Sets of states, as bits: a peer can make any number of states.
+struct Marks {
+    states: usize,
+    /// Words of 64 bits that one set takes.
+    words: usize,
+    /// The sets one after another.
+    bits: Vec<u64>,
+}
+
+impl Marks {
+    fn new(states: usize) -> Self {
+        Self {
+            states,
+            words: states.div_ceil(64),
+            bits: Vec::new(),
+        }
+    }
+
+    /// The set of all states.
+    fn all(&self) -> Vec<u64> {
+        let mut all = vec![u64::MAX; self.words];
+        if !self.states.is_multiple_of(64) {
+            all[self.words - 1] = (1 << (self.states % 64)) - 1;
+        }
+        all
+    }
+
+    /// Makes sure that there are so many sets; new ones are empty.
+    fn grow(&mut self, sets: usize) {
+        self.bits.resize(self.bits.len().max(sets * self.words), 0);
+    }
+
+    fn get(&self, set: usize) -> &[u64] {
+        &self.bits[set * self.words..][..self.words]
+    }
+
+    fn get_mut(&mut self, set: usize) -> &mut [u64] {
+        &mut self.bits[set * self.words..][..self.words]
+    }
+
+    fn add(&mut self, set: usize, state: usize) {
+        self.get_mut(set)[state / 64] |= 1 << (state % 64);
+    }
+}
+
+/// Who holds an event at a conflicted slot.
+enum Holders {
+    One(usize),
+    /// The first state, and those that do not differ from it at the slot of this place.
+    First(usize),
 }
 
 impl<'a> Split<'a> {
     /// Splits states; of equal ones one counts (SR-1). `None` if no two differ.
     pub(super) fn of(first: &'a StateMap, others: &[StateMap]) -> Option<Self> {
-        let mut differences = Vec::with_capacity(others.len());
-        for other in others {
-            let difference = first.diff(other);
-            if !difference.is_empty() && !differences.contains(&difference) {
-                differences.push(difference);
-            }
-        }
+        let mut differences: Vec<_> = others.iter().map(|other| first.diff(other)).collect();
+        differences.retain(|difference| !difference.is_empty());
+        differences.sort_unstable();
+        differences.dedup();
         if differences.is_empty() {
             return None;
         }
         let mut slots: Vec<SlotNum> = differences.iter().flatten().map(|(slot, _, _)| *slot).collect();
         slots.sort_unstable();
         slots.dedup();
-        let mut conflicted = vec![slots.iter().filter_map(|slot| first.get(*slot)).collect()];
-        for difference in &differences {
-            let mut changes = difference.iter().peekable();
-            let events = slots.iter().filter_map(|slot| match changes.peek() {
-                Some((changed, _, event)) if changed == slot => {
-                    changes.next();
-                    *event
+
+        let mut differing = Marks::new(1 + differences.len());
+        differing.grow(slots.len());
+        let mut held: Vec<(EventNum, Holders)> = Vec::new();
+        for (state, difference) in (1..).zip(&differences) {
+            let mut place = 0;
+            for (slot, _, event) in difference {
+                if slots[place] != *slot {
+                    place += slots[place..].partition_point(|it| it < slot);
                 }
-                _ => first.get(*slot),
-            });
-            conflicted.push(events.collect());
+                differing.add(place, state);
+                held.extend(event.map(|event| (event, Holders::One(state))));
+            }
+        }
+        for (place, slot) in slots.iter().enumerate() {
+            held.extend(first.get(*slot).map(|event| (event, Holders::First(place))));
+        }
+        held.sort_unstable_by_key(|(event, _)| *event);
+
+        let mut conflicted: Vec<EventNum> = Vec::with_capacity(held.len());
+        let mut holders = Marks::new(differing.states);
+        let all = holders.all();
+        for (event, held_by) in held {
+            if conflicted.last() != Some(&event) {
+                conflicted.push(event);
+                holders.grow(conflicted.len());
+            }
+            let set = conflicted.len() - 1;
+            match held_by {
+                Holders::One(state) => holders.add(set, state),
+                Holders::First(place) => {
+                    let others = differing.get(place).iter().zip(&all);
+                    for (word, (differing, all)) in holders.get_mut(set).iter_mut().zip(others) {
+                        *word |= all & !differing;
+                    }
+                }
+            }
         }
         Some(Self {
             first,
             slots,
             conflicted,
+            holders,
         })
     }
 
@@ -68,14 +146,6 @@ impl<'a> Split<'a> {
     fn is_in_all(&self, node: &Node) -> bool {
         node.slot
             .is_some_and(|slot| self.unconflicted(slot) == Some(node.num))
-    }
-
-    /// The events in conflicted slots, of all states, ascending.
-    pub(super) fn conflicted_events(&self) -> Vec<EventNum> {
-        let mut events: Vec<EventNum> = self.conflicted.iter().flatten().copied().collect();
-        events.sort_unstable();
-        events.dedup();
-        events
     }
 
     /// The state that `first` becomes with `resolved` in the slots that were in conflict, and in those where it had
@@ -119,11 +189,9 @@ pub(super) fn auth_difference(split: &Split<'_>, events: &mut Events<'_>) -> Res
 /// Finds what is reached from some states, but not from all.
 struct Walk<'a, 'b> {
     split: &'b Split<'a>,
-    /// Words of 64 bits that one event's marks take: a bit for each state.
-    words: usize,
     all: Vec<u64>,
-    /// By local number.
-    marks: Vec<u64>,
+    /// From which states an event is reached, by local number.
+    reached_from: Marks,
     seen: LocalSet,
     ahead: BinaryHeap<Ahead>,
     /// How many of `ahead` are not reached from all states.
@@ -155,17 +223,10 @@ impl Eq for Ahead {}
 
 impl<'a, 'b> Walk<'a, 'b> {
     fn new(split: &'b Split<'a>) -> Self {
-        let states = split.conflicted.len();
-        let words = states.div_ceil(64);
-        let mut all = vec![u64::MAX; words];
-        if !states.is_multiple_of(64) {
-            all[words - 1] = (1 << (states % 64)) - 1;
-        }
         Self {
             split,
-            words,
-            all,
-            marks: Vec::new(),
+            all: split.holders.all(),
+            reached_from: Marks::new(split.holders.states),
             seen: LocalSet::default(),
             ahead: BinaryHeap::new(),
             open: 0,
@@ -174,20 +235,17 @@ impl<'a, 'b> Walk<'a, 'b> {
 
     /// Descending.
     fn run(mut self, events: &mut Events<'_>) -> Result<Vec<EventNum>> {
-        let mut marks = vec![0; self.words];
-        for (i, list) in self.split.conflicted.iter().enumerate() {
-            marks.fill(0);
-            marks[i / 64] = 1 << (i % 64);
-            for event in list {
-                let event = events.local(*event)?;
-                self.reach(event, &marks, events);
-            }
+        for (set, event) in self.split.conflicted.iter().enumerate() {
+            let event = events.local(*event)?;
+            self.reach(event, self.split.holders.get(set), events);
         }
         let mut partly = Vec::new();
+        let mut marks = Vec::with_capacity(self.all.len());
         while self.open > 0
             && let Some(Ahead { num, event }) = self.ahead.pop()
         {
-            marks.copy_from_slice(&self.marks[event.index() * self.words..][..self.words]);
+            marks.clear();
+            marks.extend_from_slice(self.reached_from.get(event.index()));
             if !self.are_all(&marks) {
                 self.open -= 1;
                 partly.push(num);
@@ -201,23 +259,20 @@ impl<'a, 'b> Walk<'a, 'b> {
     }
 
     fn reach(&mut self, event: Local, marks: &[u64], events: &Events<'_>) {
-        let place = event.index() * self.words;
-        let place = place..place + self.words;
+        let set = event.index();
         let is_new = self.seen.insert(event);
         if is_new {
             let num = events.node(event).num;
             self.ahead.push(Ahead { num, event });
-            if self.marks.len() < place.end {
-                self.marks.resize(place.end, 0);
-            }
+            self.reached_from.grow(set + 1);
         }
-        let was_open = !is_new && !self.are_all(&self.marks[place.clone()]);
+        let was_open = !is_new && !self.are_all(self.reached_from.get(set));
         let is_in_all = is_new && self.split.is_in_all(events.node(event));
         let more = if is_in_all { &self.all } else { marks };
-        for (word, more) in self.marks[place.clone()].iter_mut().zip(more) {
+        for (word, more) in self.reached_from.get_mut(set).iter_mut().zip(more) {
             *word |= more;
         }
-        match (was_open, !self.are_all(&self.marks[place])) {
+        match (was_open, !self.are_all(self.reached_from.get(set))) {
             (false, true) => self.open += 1,
             (true, false) => self.open -= 1,
             _ => {}
@@ -267,13 +322,12 @@ pub(super) struct Subgraph {
 
 /// SR-13: all events on auth paths between conflicted events, both ends included.
 pub(super) fn subgraph(split: &Split<'_>, events: &mut Events<'_>) -> Result<Subgraph> {
-    let conflicted = split.conflicted_events();
-    let Some(least) = conflicted.first().copied() else {
+    let Some(least) = split.conflicted.first().copied() else {
         return Ok(Subgraph::default());
     };
     let mut seen = LocalSet::default();
     let mut above = Vec::new();
-    let mut ahead = conflicted.clone();
+    let mut ahead = split.conflicted.clone();
     while let Some(event) = ahead.pop() {
         let local = events.local(event)?;
         if seen.insert(local) {
@@ -283,7 +337,7 @@ pub(super) fn subgraph(split: &Split<'_>, events: &mut Events<'_>) -> Result<Sub
     }
     above.sort_unstable();
     let mut on_paths = LocalSet::default();
-    for event in &conflicted {
+    for event in &split.conflicted {
         on_paths.insert(events.local(*event)?);
     }
     // Ascending: each event's parents are decided before it.
@@ -428,7 +482,7 @@ mod tests {
             let Some(split) = Split::of(&sets[0], &sets[1..]) else {
                 continue;
             };
-            let conflicted: BTreeSet<EventNum> = split.conflicted_events().into_iter().collect();
+            let conflicted: BTreeSet<EventNum> = split.conflicted.iter().copied().collect();
             let above = chain(&graph, conflicted.clone());
             let reaches = |event: &EventNum| chain(&graph, [*event]).iter().any(|e| conflicted.contains(e));
             let expected: BTreeSet<EventNum> = above.iter().copied().filter(reaches).collect();
@@ -460,11 +514,11 @@ mod tests {
         assert_eq!(split.slots, [2, 3].map(SlotNum));
         assert_eq!(split.unconflicted(SlotNum(1)), Some(EventNum(10)));
         assert_eq!(split.unconflicted(SlotNum(2)), None);
-        assert_eq!(split.conflicted_events(), [20, 21, 30].map(EventNum));
+        assert_eq!(split.conflicted, [20, 21, 30].map(EventNum));
         let merged = split.merged([(2, 21), (9, 90)].into_iter());
         assert_eq!(merged, state(&[(1, 10), (2, 21), (9, 90)]));
         let twice = Split::of(&a, &[b.clone(), a.clone(), b.clone()]).unwrap();
-        assert_eq!(twice.conflicted.len(), 2);
+        assert_eq!(twice.holders.states, 2);
         assert!(Split::of(&a, core::slice::from_ref(&a)).is_none());
     }
 }

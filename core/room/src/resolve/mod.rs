@@ -117,7 +117,7 @@ fn run(
 
     let difference = conflict::auth_difference(&split, events)?;
     let mut full = difference.clone();
-    full.extend(split.conflicted_events());
+    full.extend(&split.conflicted);
     let mut above = Vec::new();
     if is_v2_1 {
         let subgraph = conflict::subgraph(&split, events)?; // SR-13
