@@ -442,6 +442,44 @@ fn a_third_party_invite_needs_a_signature_by_a_key_of_the_same_senders_offer() {
 }
 
 #[test]
+fn the_keys_of_a_third_party_invite_come_in_either_alphabet_of_base64() {
+    // A key that the two alphabets write differently.
+    let pair = (0..=255)
+        .map(|seed| KeyPair::from_seed(KeyId::parse("ed25519:0").unwrap(), &[seed; 32]))
+        .find(|pair| {
+            let text = pair.public().to_base64();
+            text.contains('+') && text.contains('/')
+        })
+        .unwrap();
+    let standard = pair.public().to_base64();
+    let url_safe = standard.replace('+', "-").replace('/', "_");
+    let mut signed = json::parse_object(br#"{"mxid":"@new:c","token":"tok"}"#).unwrap();
+    sign::sign_json(&mut signed, &ServerName::parse("id.example").unwrap(), &pair);
+    let signed = json::map_to_canonical(&signed);
+    for (key, verdict) in [
+        (standard.clone(), "allow"),
+        (url_safe.clone(), "allow"),
+        (format!("{url_safe}="), "allow"),
+        // Both at once are neither.
+        (standard.replace('+', "-"), "AUTH-9"),
+    ] {
+        for offer in [
+            format!(r#"{{"public_key":"{key}"}}"#),
+            format!(r#"{{"public_keys":[{{"public_key":"{key}"}}]}}"#),
+        ] {
+            let (mut world, mut at) = room("10", "invite");
+            world.send(
+                &mut at,
+                state_event("@alice:b", "m.room.third_party_invite", "tok", &offer),
+            );
+            let content = format!(r#"{{"membership":"invite","third_party_invite":{{"signed":{signed}}}}}"#);
+            let invite = state_event("@alice:b", "m.room.member", "@new:c", &content);
+            assert_eq!(world.verdict(&at, invite), verdict, "{offer}");
+        }
+    }
+}
+
+#[test]
 fn a_third_party_invite_is_searched_for_its_signature_only_so_far() {
     let others = (1..40_u8).map(|seed| {
         let id = KeyId::parse("ed25519:x").unwrap();

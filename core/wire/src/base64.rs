@@ -46,6 +46,12 @@ pub fn decode_array<const N: usize>(text: &str) -> Option<[u8; N]> {
     decode_array_with(&STANDARD, text)
 }
 
+/// As [`decode_array`], in the URL-safe alphabet too: that of keys of identity servers (AUTH-9).
+#[must_use]
+pub fn decode_array_either<const N: usize>(text: &str) -> Option<[u8; N]> {
+    decode_array(text).or_else(|| decode_array_with(&URL_SAFE, text))
+}
+
 /// The bytes for which [`encode`] gives this very text.
 #[must_use]
 pub fn decode_exact<const N: usize>(text: &str) -> Option<[u8; N]> {

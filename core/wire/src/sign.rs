@@ -77,7 +77,19 @@ impl PublicKey {
     /// # Errors
     /// [`Code::BadSignature`], naming the rule.
     pub fn parse(base64: &str) -> Result<Self> {
-        let bytes = base64::decode_array(base64).ok_or_else(|| {
+        Self::of_bytes(base64::decode_array(base64))
+    }
+
+    /// As [`PublicKey::parse`], in either alphabet of base64: an identity server's key in a third-party invite (AUTH-9).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn parse_either_alphabet(base64: &str) -> Result<Self> {
+        Self::of_bytes(base64::decode_array_either(base64))
+    }
+
+    fn of_bytes(bytes: Option<[u8; 32]>) -> Result<Self> {
+        let bytes = bytes.ok_or_else(|| {
             Error::new(
                 Code::BadSignature,
                 "a public key is not 32 bytes in base64 (ID-17)",

@@ -132,7 +132,7 @@ pub enum JoinRule {
 /// The keys of an `m.room.third_party_invite`, of `public_key` and `public_keys` (AUTH-9).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ThirdPartyKeys {
-    /// Those that are ed25519 keys.
+    /// Those that are ed25519 keys, in either alphabet of base64.
     pub keys: Vec<PublicKey>,
 }
 
@@ -250,7 +250,7 @@ impl ThirdPartyKeys {
         let more = more.filter_map(|entry| entry.get("public_key"));
         let all = content.get("public_key").into_iter().chain(more);
         let keys = all
-            .filter_map(|key| PublicKey::parse(&key.as_str()?).ok())
+            .filter_map(|key| PublicKey::parse_either_alphabet(&key.as_str()?).ok())
             .collect();
         Self { keys }
     }
