@@ -174,6 +174,17 @@ fn d9_a_redaction_of_nothing_needs_the_power_to_redact() {
 }
 
 #[test]
+fn d10_a_depth_has_63_bits_until_version_5() {
+    for (version, is_read) in [("1", true), ("3", true), ("5", true), ("6", false), ("12", false)] {
+        let (mut world, at) = room(version, r#"{"creator":"@creator:a"}"#);
+        let (pdu, _) = world.sign(&at, &state_event("@creator:a", "x.state", "", "{}"));
+        let deep = pdu.json().replace(r#""depth":1,"#, r#""depth":9223372036854775807,"#);
+        let read = Pdu::<Parsed>::parse(deep.as_bytes(), world.version);
+        assert_eq!(read.is_ok(), is_read, "{version}");
+    }
+}
+
+#[test]
 fn r1_without_join_rules_only_the_invited_may_join() {
     for version in EXACT {
         let (mut world, mut at) = room(version, r#"{"creator":"@creator:a"}"#);

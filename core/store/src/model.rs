@@ -49,7 +49,7 @@ pub struct EventRow {
     /// Its canonical JSON, federation form without `unsigned`; redacted once it was redacted. Shared with the event
     /// that it was made from.
     pub json: Arc<str>,
-    /// The sender's claim, here for paging.
+    /// The sender's claim, here for paging; at most 2^53 − 1.
     pub depth: i64,
     /// See [`EventFlags`].
     pub flags: EventFlags,

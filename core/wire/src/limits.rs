@@ -12,7 +12,8 @@ pub const PREV_EVENTS: usize = 20;
 pub const TRANSACTION_PDUS: usize = 50;
 /// EDUs in one transaction (ID-14).
 pub const TRANSACTION_EDUS: usize = 100;
-/// The greatest `depth` and integer in canonical JSON: 2^53 − 1 (CJ-2, ID-15).
+/// The greatest integer in canonical JSON, and the greatest `depth` from version 6 on and of events made here:
+/// 2^53 − 1 (CJ-2, ID-15).
 pub const MAX_INT: i64 = 9_007_199_254_740_991;
 /// Levels of arrays and objects in one event and in any other JSON that is read strictly (CJ-9, TM-1); deeper is
 /// refused.

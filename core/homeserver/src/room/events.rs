@@ -45,7 +45,7 @@ impl Held {
             num: self.node.num,
             id: pdu.id.clone(),
             json: pdu.shared_json(),
-            depth: pdu.depth,
+            depth: pdu.place_depth(),
             flags: self.flags,
             state_before: self.state_before,
             state_after: self.state_after,

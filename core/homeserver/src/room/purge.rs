@@ -36,7 +36,7 @@ impl OpenRoom {
             Error::new(Code::UnknownEvent, about)
         })?;
         let kept = self.kept_from(TimelinePos {
-            depth: held.pdu().depth,
+            depth: held.pdu().place_depth(),
             num: held.node.num,
         })?;
         let mut states: BTreeSet<StateNum> = kept.iter().flat_map(|event| event.states).flatten().collect();

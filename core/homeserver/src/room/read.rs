@@ -192,7 +192,8 @@ impl OpenRoom {
                 let state = self.states.get(before)?;
                 let was = self.membership_in(&state, user)?;
                 Ok(was == "join"
-                    && (held.pdu().depth, held.node.num) <= (member.pdu().depth, member.node.num))
+                    && (held.pdu().place_depth(), held.node.num)
+                        <= (member.pdu().place_depth(), member.node.num))
             }
             _ => Ok(false),
         }
@@ -257,7 +258,7 @@ impl OpenRoom {
         let mut gaps = Vec::new();
         for (missing, child) in self.store.missing_prevs(self.num())? {
             let pos = TimelinePos {
-                depth: self.get(child)?.pdu().depth,
+                depth: self.get(child)?.pdu().place_depth(),
                 num: child,
             };
             if older.is_none_or(|older| pos > older) && newer.is_none_or(|newer| pos <= newer) {

@@ -10,6 +10,7 @@ use crate::{
     hash,
     id::{EventId, RoomId, UserId},
     json::{Map, Members, Object, RawValue, Value},
+    limits,
     text::Text,
     version::RoomVersion,
 };
@@ -98,7 +99,7 @@ pub struct Event {
     pub prev_events: Vec<EventId>,
     /// The events that it says allow it.
     pub auth_events: Vec<EventId>,
-    /// The sender's claim of its depth.
+    /// The sender's claim of its depth: up to 2^63 − 1 in versions 1 to 5, to 2^53 − 1 in others (ID-15).
     pub depth: i64,
     /// The sender's clock, in milliseconds.
     pub origin_server_ts: i64,
@@ -213,6 +214,13 @@ impl Event {
     #[must_use]
     pub fn reference_hash(&self) -> String {
         hash::reference_hash(&self.to_map(), self.version)
+    }
+
+    /// The depth that it has in the order of a timeline: no event is placed behind those that are made here after it,
+    /// which claim 2^53 − 1 at most (ID-15).
+    #[must_use]
+    pub fn place_depth(&self) -> i64 {
+        self.depth.min(limits::MAX_INT)
     }
 
     /// The server of the sender.

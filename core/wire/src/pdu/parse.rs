@@ -195,8 +195,8 @@ fn read(
     let hashes = need_object(fields.hashes, "hashes")?;
     let claimed = hashes.get("sha256").and_then(Raw::as_str);
     let claimed = claimed.ok_or_else(|| bad_field("hashes.sha256", "must be a string (EV-1)"))?;
-    let origin_server_ts = integer(fields.origin_server_ts, "origin_server_ts")?;
-    let depth = integer(fields.depth, "depth")?;
+    let origin_server_ts = integer(fields.origin_server_ts, "origin_server_ts", version)?;
+    let depth = integer(fields.depth, "depth", version)?;
     if depth < 0 {
         return Err(bad_field("depth", "must not be negative (ID-15)"));
     }
@@ -335,9 +335,14 @@ fn string<'a>(value: Option<Raw<'a>>, field: &str) -> Result<Cow<'a, str>> {
         .ok_or_else(|| wrong_type(value, field, "a string"))
 }
 
-fn integer(value: Option<Raw<'_>>, field: &str) -> Result<i64> {
+/// An integer: of 64 bits where a version does not hold numbers to canonical JSON (ID-15, ID-16).
+fn integer(value: Option<Raw<'_>>, field: &str, version: &RoomVersion) -> Result<i64> {
+    let read = |value: Raw<'_>| match version.strict_json {
+        true => value.as_int(),
+        false => value.as_number()?.parse().ok(),
+    };
     value
-        .and_then(Raw::as_int)
+        .and_then(read)
         .ok_or_else(|| wrong_type(value, field, "an integer"))
 }
 

@@ -154,6 +154,44 @@ fn numbers_outside_canonical_json_are_refused_with_their_path() {
 }
 
 #[test]
+fn depth_and_time_have_64_bits_until_version_5() {
+    let old = |field: &str, value: &str, version: &str| {
+        let mut event = with(field, value);
+        if version == "1" {
+            event.insert("event_id".into(), "$e:a.example".into());
+            event.insert("prev_events".into(), Value::Array(Vec::new()));
+            event.insert("auth_events".into(), Value::Array(Vec::new()));
+        }
+        read(event, version)
+    };
+    for version in ["1", "3", "5"] {
+        for field in ["depth", "origin_server_ts"] {
+            let pdu = old(field, "9223372036854775807", version).unwrap();
+            let value = match field {
+                "depth" => pdu.depth,
+                _ => pdu.origin_server_ts,
+            };
+            assert_eq!(value, i64::MAX, "{field} in {version}");
+            assert!(pdu.place_depth() <= limits::MAX_INT);
+            let back = Pdu::from_store(pdu.json().as_bytes(), crate::common::version(version)).unwrap();
+            assert_eq!(
+                (back.depth, back.origin_server_ts),
+                (pdu.depth, pdu.origin_server_ts)
+            );
+            assert!(old(field, "-0", version).is_ok(), "{field} in {version}");
+            for value in ["9223372036854775808", "-9223372036854775809", "1.0", "1e3"] {
+                let error = old(field, value, version).unwrap_err();
+                assert_eq!(error.code(), Code::BadEvent, "{field} = {value} in {version}");
+            }
+        }
+        let early = old("origin_server_ts", "-9223372036854775808", version).unwrap();
+        assert_eq!(early.origin_server_ts, i64::MIN);
+    }
+    let error = old("origin_server_ts", "9007199254740992", "6").unwrap_err();
+    assert_eq!(error.code(), Code::NotCanonical);
+}
+
+#[test]
 fn unsigned_never_dooms_the_event_and_is_taken_away() {
     let plain = read(event(), "10").unwrap();
     let big = format!("{{\"x\":\"{}\"}}", "y".repeat(limits::PDU_BYTES));
