@@ -178,9 +178,27 @@ fn d10_a_depth_has_63_bits_until_version_5() {
     for (version, is_read) in [("1", true), ("3", true), ("5", true), ("6", false), ("12", false)] {
         let (mut world, at) = room(version, r#"{"creator":"@creator:a"}"#);
         let (pdu, _) = world.sign(&at, &state_event("@creator:a", "x.state", "", "{}"));
-        let deep = pdu.json().replace(r#""depth":1,"#, r#""depth":9223372036854775807,"#);
+        let deep = pdu
+            .json()
+            .replace(r#""depth":1,"#, r#""depth":9223372036854775807,"#);
         let read = Pdu::<Parsed>::parse(deep.as_bytes(), world.version);
         assert_eq!(read.is_ok(), is_read, "{version}");
+    }
+}
+
+#[test]
+fn d11_levels_beyond_64_bits_are_all_the_same() {
+    for version in ["1", "5", "9"] {
+        let (mut world, mut at) = room(version, r#"{"creator":"@creator:a"}"#);
+        let nines = "9".repeat(30);
+        let levels = format!(r#"{{"ban":"-{nines}","users":{{"@creator:a":"{nines}","@x:a":"1{nines}"}}}}"#);
+        world.send(
+            &mut at,
+            state_event("@creator:a", "m.room.power_levels", "", &levels),
+        );
+        let ban = |target: &str| member("@creator:a", target, "ban");
+        assert_eq!(world.verdict(&at, ban("@x:a")), "AUTH-14", "{version}");
+        assert_eq!(world.verdict(&at, ban("@y:a")), "allow", "{version}");
     }
 }
 

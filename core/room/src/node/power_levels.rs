@@ -251,30 +251,33 @@ impl Reader {
     }
 }
 
-/// A level written as a number that is no integer within ±(2⁵³ − 1) (AUTH-25): cut off to an integer; `None` for one that
-/// overflows. Beyond the range of 64 bits all levels count as equal.
+/// A level written as a number that is no integer within ±(2⁵³ − 1) (AUTH-25): cut off to an integer, and to 64 bits;
+/// `None` for one that overflows.
 fn level_from_number(token: &str) -> Option<i64> {
     if token.contains(['.', 'e', 'E']) {
         let double: f64 = token.parse().ok()?;
         // Converting cuts off the fraction and keeps to the range.
         return double.is_finite().then_some(double as i64);
     }
-    let beyond = if token.starts_with('-') {
-        i64::MIN
-    } else {
-        i64::MAX
-    };
-    Some(token.parse().unwrap_or(beyond))
+    Some(level_from_digits(token))
 }
 
-/// A level written as text (AUTH-25): white space around, one sign, decimal digits.
+/// A level written as text (AUTH-25): white space around, one sign, decimal digits, as many as one likes.
 fn level_from_text(text: &str) -> Option<i64> {
-    let text = text.trim();
+    // The text does not say what white space is: this is Python's.
+    let text = text.trim_matches(|c: char| c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c));
     let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
-    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
-        return None;
-    }
-    text.parse().ok()
+    let is_integer = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+    is_integer.then(|| level_from_digits(text))
+}
+
+/// A level of digits that may have a sign. Beyond the range of 64 bits all levels count as equal.
+fn level_from_digits(text: &str) -> i64 {
+    let beyond = match text.starts_with('-') {
+        true => i64::MIN,
+        false => i64::MAX,
+    };
+    text.parse().unwrap_or(beyond)
 }
 
 #[cfg(test)]
@@ -339,7 +342,12 @@ mod tests {
             ("0x10", None),
             ("1.5", None),
             ("٣", None),
-            ("99999999999999999999", None),
+            ("\u{1c}\u{a0}5\u{2028}\u{1f}", Some(5)),
+            ("1\u{1c}2", None),
+            ("+9223372036854775807", Some(i64::MAX)),
+            ("99999999999999999999", Some(i64::MAX)),
+            ("-99999999999999999999", Some(i64::MIN)),
+            ("000000000000000000000000000000007", Some(7)),
         ];
         for (text, level) in cases {
             assert_eq!(level_from_text(text), level, "{text:?}");
