@@ -16,8 +16,9 @@ pub const TRANSACTION_EDUS: usize = 100;
 /// 2^53 − 1 (CJ-2, ID-15).
 pub const MAX_INT: i64 = 9_007_199_254_740_991;
 /// Levels of arrays and objects in one event and in any other JSON that is read strictly (CJ-9, TM-1); deeper is
-/// refused.
-pub const JSON_DEPTH: usize = 100;
+/// refused. The text has no limit; this is how deep serde_json reads, hence Synapse and ruma: an event that they hold and
+/// we do not would be a gap in the room.
+pub const JSON_DEPTH: usize = 127;
 /// Levels in a body that holds events: deep enough that an event which breaks [`JSON_DEPTH`] is refused alone
 /// (EV-25), shallow enough for the recursion that frees a value.
 pub const BODY_JSON_DEPTH: usize = 500;

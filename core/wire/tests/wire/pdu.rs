@@ -325,6 +325,26 @@ fn nesting_beyond_the_limit_dooms_the_event_alone() {
 }
 
 #[test]
+fn an_event_is_nested_as_deep_as_others_read_it() {
+    // Synapse and ruma read 127 levels, the event's own object included: what they hold must not be a gap here.
+    for (levels, is_read) in [(125, true), (126, false)] {
+        let content = format!("{{\"a\":{}{}}}", "[".repeat(levels), "]".repeat(levels));
+        for version in ["1", "10", "12"] {
+            let mut event = with("content", &content);
+            if version == "1" {
+                event.insert("event_id".into(), "$e:a.example".into());
+                event.insert("prev_events".into(), Value::Array(Vec::new()));
+                event.insert("auth_events".into(), Value::Array(Vec::new()));
+            }
+            let text = json::map_to_canonical(&event);
+            let parsed = Pdu::parse(text.as_bytes(), crate::common::version(version));
+            assert_eq!(parsed.is_ok(), is_read, "{levels} in {version}");
+            assert_eq!(read(event, version).is_ok(), is_read, "{levels} in {version}");
+        }
+    }
+}
+
+#[test]
 fn stored_events_read_back_equal_and_damage_is_told() {
     let pdu = signed(draft("m.x", None, r#"{"a":"\u0000é"}"#), "10");
     let back = Pdu::from_store(pdu.to_json().as_bytes(), version("10")).unwrap();

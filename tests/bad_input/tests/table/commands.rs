@@ -87,8 +87,8 @@ rows! { command:
     content_with_minus_zero: async |s: &Scene| send(s, r#"{"x":-0}"#).await => NotCanonical, "content: byte 5: `-0` is not canonical JSON";
     content_with_a_great_integer: async |s: &Scene| send(s, r#"{"x":-9007199254740992}"#).await => NotCanonical, "content: byte 5: an integer is outside";
     content_with_half_a_surrogate_pair: async |s: &Scene| send(s, r#"{"x":"\udc00"}"#).await => BadJson, "content: byte 6: half of a surrogate pair";
-    content_of_101_levels: async |s: &Scene| send(s, &format!(r#"{{"x":{}}}"#, nested(100))).await => BadJson, "content: byte 104: more than 100 levels";
-    content_of_100_levels_in_an_event: async |s: &Scene| send(s, &format!(r#"{{"x":{}}}"#, nested(99))).await => BadJson, "more than 100 levels";
+    content_of_128_levels: async |s: &Scene| send(s, &format!(r#"{{"x":{}}}"#, nested(127))).await => BadJson, "content: byte 131: more than 127 levels";
+    content_of_127_levels_in_an_event: async |s: &Scene| send(s, &format!(r#"{{"x":{}}}"#, nested(126))).await => BadJson, "more than 127 levels";
     content_that_is_too_large: async |s: &Scene| send(s, &format!(r#"{{"x":"{}"}}"#, "x".repeat(65_536))).await => TooLarge, "bytes, at most 65536 (ID-11)";
     a_type_that_is_too_long: async |s: &Scene| s.a.hs.send(&s.alice, &s.room.id, &"t".repeat(256), "{}", None).await => TooLarge, "event: `type` has 256 bytes, at most 255";
     a_state_key_that_is_too_long: async |s: &Scene| s.a.hs.set_state(&s.alice, &s.room.id, "test.state", &"é".repeat(200), "{}", None).await => TooLarge, "an identifier of the event has more than 255 bytes";

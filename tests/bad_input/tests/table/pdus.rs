@@ -83,7 +83,7 @@ rows! { dropped:
     minus_zero_in_content: |s| saying(s, "-0") => NotCanonical, "event: `content.x`: -0 is no integer";
     a_great_integer_in_content: |s| saying(s, "[9007199254740992]") => NotCanonical, "event: `content.x[0]`: 9007199254740992 is no integer";
     a_number_without_end_in_content: |s| saying(s, &"9".repeat(5_000)) => NotCanonical, "event: `content.x`: 9999999999999999999999999999999999999999 is no integer";
-    content_that_is_too_deep: |s| saying(s, &nested(100)) => BadJson, "more than 100 levels of arrays and objects";
+    content_that_is_too_deep: |s| saying(s, &nested(127)) => BadJson, "more than 127 levels of arrays and objects";
     an_event_that_is_too_large: |s| saying(s, &format!("{:?}", "x".repeat(65_536))) => TooLarge, "bytes, at most 65536 (ID-11)";
     a_type_of_256_bytes: |s| s.message_with("type", &format!("{:?}", "x".repeat(256))) => TooLarge, "event: `type` has 256 bytes, at most 255";
     a_state_key_of_256_bytes: |s| s.message_with("state_key", &format!("{:?}", "x".repeat(256))) => TooLarge, "event: `state_key` has 256 bytes, at most 255";
