@@ -108,6 +108,13 @@ fn fields_of_the_wrong_type_are_refused() {
         ("hashes", r#"{"sha256":1}"#),
         ("signatures", "[]"),
         ("signatures", "null"),
+        ("signatures", r#"{"b":null}"#),
+        ("signatures", r#"{"b":"x"}"#),
+        (
+            "signatures",
+            r#"{"a.example":{"ed25519:1":"x"},"b":{"ed25519:1":1}}"#,
+        ),
+        ("hashes", r#"{"md5":1,"sha256":"x"}"#),
         ("prev_events", "{}"),
         ("prev_events", "[1]"),
         ("prev_events", r#"[["$a:b",{}]]"#),
@@ -132,6 +139,49 @@ fn fields_of_the_wrong_type_are_refused() {
             "{field} = {value}"
         );
     }
+}
+
+#[test]
+fn references_of_versions_1_and_2_are_pairs_of_an_id_and_hashes() {
+    let old = |reference: &str| {
+        let mut event = with("prev_events", &format!("[{reference}]"));
+        event.insert("event_id".into(), "$e:a.example".into());
+        event.insert("auth_events".into(), Value::Array(Vec::new()));
+        read(event, "1")
+    };
+    for (reference, is_read) in [
+        (r#"["$x:b",{"sha256":"h"}]"#, true),
+        (r#"["$x:b",{"md5":"","sha256":"h"}]"#, true),
+        (r#"["$x:b",{}]"#, true),
+        (r#"["$x:b",{"sha256":5}]"#, false),
+        (r#"["$x:b",{"md5":null,"sha256":"h"}]"#, false),
+        (r#"["$x:b","h"]"#, false),
+        (r#"["$x:b"]"#, false),
+        (r#"["$x:b",{},{}]"#, false),
+        (r#""$x:b""#, false),
+    ] {
+        match old(reference) {
+            Ok(event) => assert!(is_read && event.prev_events[0].as_str() == "$x:b", "{reference}"),
+            Err(error) => assert!(!is_read && error.code() == Code::BadEvent, "{reference}: {error}"),
+        }
+    }
+}
+
+#[test]
+fn a_stored_event_is_read_back_whatever_its_signatures_are() {
+    let stored = |event: &Map, id: &str| {
+        Pdu::from_store(json::map_to_canonical(event).as_bytes(), version(id)).unwrap()
+    };
+    let mut event = with("signatures", r#"{"b":1}"#);
+    assert_eq!(stored(&event, "10").signatures().text(), r#"{"b":1}"#);
+    for (field, value) in [
+        ("event_id", r#""$e:a.example""#),
+        ("prev_events", r#"[["$x:b",{"sha256":5}]]"#),
+        ("auth_events", "[]"),
+    ] {
+        event.insert(field.into(), json::parse(value.as_bytes()).unwrap());
+    }
+    assert_eq!(stored(&event, "1").prev_events[0].as_str(), "$x:b");
 }
 
 #[test]
