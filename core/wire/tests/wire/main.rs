@@ -3,6 +3,7 @@
 
 mod common;
 mod examples;
+mod forms;
 mod frame;
 mod id;
 mod json;
