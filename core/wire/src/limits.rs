@@ -2,6 +2,9 @@
 
 /// One event in canonical JSON, with signatures and without `unsigned`, in bytes (ID-11).
 pub const PDU_BYTES: usize = 65_536;
+/// One event of this server: as [`PDU_BYTES`], with room for the signatures of the servers that let a user in and that take
+/// an invite, and for the empty `unsigned` that Synapse counts (ID-11).
+pub const OWN_PDU_BYTES: usize = PDU_BYTES - 1_024;
 /// Each of `sender`, `room_id`, `state_key`, `type`, `event_id`, in bytes (ID-12).
 pub const FIELD_BYTES: usize = 255;
 /// Entries of `auth_events` (ID-13).

@@ -6,7 +6,7 @@ use crate::{
     hash,
     id::{EventId, RoomId, ServerName, UserId},
     json::{Map, Value},
-    redact,
+    limits, redact,
     sign::{self, KeyPair},
     version::{EventFormat, RoomVersion},
 };
@@ -44,8 +44,8 @@ impl Draft {
     /// `server` must be the sender's.
     ///
     /// # Errors
-    /// As [`Pdu::from_object`]: roomlet sends nothing that it would refuse (TM-18). [`Code::TooLarge`] also for
-    /// identifiers that receivers reject (ID-12), [`Code::BadParam`] for a sender of another server.
+    /// As [`Pdu::from_object`]: roomlet sends nothing that it would refuse (TM-18). [`Code::TooLarge`] also beyond
+    /// [`limits::OWN_PDU_BYTES`] and for identifiers that receivers reject (ID-12), [`Code::BadParam`] for a sender of another server.
     pub fn sign(
         self,
         version: &'static RoomVersion,
@@ -62,6 +62,16 @@ impl Draft {
         let signature = key.sign(redact::signing_form_of_map(&object, version).as_bytes());
         sign::insert_signature(&mut object, server, key.id(), signature.into());
         let pdu = Pdu::<Parsed>::from_object(object, version)?;
+        let size = pdu.json().len();
+        if size > limits::OWN_PDU_BYTES {
+            return Err(Error::new(
+                Code::TooLarge,
+                format!(
+                    "event: {size} bytes, at most {} of this server's (ID-11)",
+                    limits::OWN_PDU_BYTES
+                ),
+            ));
+        }
         if pdu.oversized_ids {
             return Err(Error::new(
                 Code::TooLarge,

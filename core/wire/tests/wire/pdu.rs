@@ -325,6 +325,32 @@ fn size_is_measured_without_unsigned_and_up_to_the_limit() {
 }
 
 #[test]
+fn an_event_of_this_server_leaves_room_for_what_others_add() {
+    let of_size = |size: usize| {
+        let sign = |length: usize| {
+            let content = format!(r#"{{"b":"{}"}}"#, "x".repeat(length));
+            draft("m.x", None, &content).sign(version("10"), &server("a.example"), &key("ed25519:1", 1))
+        };
+        sign(size - sign(0).unwrap().json().len())
+    };
+    let largest = of_size(64_512).unwrap();
+    assert_eq!(largest.json().len(), 64_512);
+    let error = of_size(64_513).unwrap_err();
+    assert_eq!(error.code(), Code::TooLarge);
+    assert_eq!(
+        error.about(),
+        "event: 64513 bytes, at most 64512 of this server's (ID-11)"
+    );
+    // The longest signature that a server can add.
+    let longest = format!("{}.example", "s".repeat(247));
+    let signed = largest.countersigned(
+        &server(&longest),
+        &key(&format!("ed25519:{}", "k".repeat(247)), 2),
+    );
+    assert!(Pdu::parse(signed.json().as_bytes(), version("10")).is_ok());
+}
+
+#[test]
 fn long_ids_are_dropped_or_marked_as_the_version_says() {
     let bytes_256 = format!("\"{}\"", "é".repeat(128));
     let user_256 = format!("\"@{}:a.example\"", "é".repeat(123));
