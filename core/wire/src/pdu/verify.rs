@@ -25,10 +25,16 @@ impl Pdu<Parsed> {
     /// invite turned into, which is judged by that invite's keys instead (AUTH-9).
     #[must_use]
     pub fn required_signers(&self) -> Vec<ServerName> {
-        required_signers(self)
+        let redaction = self.redaction();
+        all_signers(self, redaction.as_ref())
             .into_iter()
             .filter_map(|name| ServerName::parse_any_length(name).ok())
             .collect()
+    }
+
+    /// The form that is judged and served where the content hash does not fit.
+    fn redaction(&self) -> Option<Event> {
+        (!self.1.hash_fits).then(|| redacted_for_hash(self))
     }
 
     /// Checks every required signature (EV-14 … EV-17) and the content hash (EV-5), redacting on mismatch.
@@ -36,16 +42,9 @@ impl Pdu<Parsed> {
     /// # Errors
     /// [`Code::MissingSignature`], [`Code::UnknownKey`], [`Code::ExpiredKey`], [`Code::BadSignature`].
     pub fn verify(self, keys: &dyn KeyRing) -> Result<Pdu<Verified>> {
+        let redaction = self.redaction();
         let Self(event, reading) = self;
-        let redaction = (!reading.hash_fits).then(|| redacted_for_hash(&event));
-        let mut signers = required_signers(&event);
-        // The redacted form is what is judged and served from here on, so it needs its own signers too: without
-        // `third_party_invite` the event is an ordinary invite, which anyone could make in the sender's name.
-        for server in redaction.iter().flat_map(required_signers) {
-            if !signers.contains(&server) {
-                signers.push(server);
-            }
-        }
+        let signers = all_signers(&event, redaction.as_ref());
         for server in &signers {
             let signed = event.signatures().get(server).and_then(Raw::as_object);
             check_signatures(&event, &reading.signing_form, signed, server, keys, |_, _| {})?;
@@ -61,12 +60,17 @@ impl Pdu<Parsed> {
     /// looked at (EV-5), redacting on mismatch.
     #[must_use]
     pub fn trust_signatures(self) -> Pdu<Verified> {
-        let Self(event, reading) = self;
-        if reading.hash_fits {
-            Pdu(event, ())
-        } else {
-            Pdu(Arc::new(redacted_for_hash(&event)), ())
+        match self.redaction() {
+            None => Pdu(self.0, ()),
+            Some(redacted) => Pdu(Arc::new(redacted), ()),
         }
+    }
+
+    /// Takes the event as it is, whatever its hash and signatures: to ask what the rules would make of it. It must be
+    /// neither stored nor sent.
+    #[must_use]
+    pub fn unchecked(self) -> Pdu<Verified> {
+        Pdu(self.0, ())
     }
 }
 
@@ -127,6 +131,18 @@ impl Pdu<Verified> {
 
 fn signing_form(event: &Event) -> String {
     redact::signing_form(&Members::of(event.object()), event.version)
+}
+
+/// The servers that must have signed an event and, where its hash does not fit, its redacted form, which is what is judged
+/// and served then: without `third_party_invite` it is an ordinary invite, which anyone could make in the sender's name.
+fn all_signers<'a>(event: &'a Event, redaction: Option<&'a Event>) -> Signers<'a> {
+    let mut signers = required_signers(event);
+    for server in redaction.into_iter().flat_map(required_signers) {
+        if !signers.contains(&server) {
+            signers.push(server);
+        }
+    }
+    signers
 }
 
 fn required_signers(event: &Event) -> Signers<'_> {

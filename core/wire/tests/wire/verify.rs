@@ -296,6 +296,8 @@ fn third_party_invite_with_a_wrong_hash_needs_the_senders_server() {
     changed.insert("extra".into(), Value::Int(1));
     let ring = Ring::default().with("a.example", &one());
     let forged = parse(signatures(changed.clone(), "{}"), "10");
+    // Whoever gets the keys in advance is told of this one, too.
+    assert_eq!(forged.required_signers(), [server("a.example")]);
     assert_eq!(forged.verify(&ring).unwrap_err().code(), Code::MissingSignature);
     let verified = parse(changed, "10").verify(&ring).unwrap();
     assert!(verified.hash_mismatch && !verified.content().contains_key("third_party_invite"));
