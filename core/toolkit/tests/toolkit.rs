@@ -136,6 +136,46 @@ fn a_verified_event_is_redacted_where_its_hash_does_not_fit() {
 }
 
 #[test]
+fn an_event_is_judged_as_it_is_whatever_its_hash() {
+    let event = |kind: &str, key: &str, content: &str| {
+        format!(
+            r#"{{"auth_events":[],"content":{content},"depth":1,"hashes":{{"sha256":""}},"origin_server_ts":1,
+            "prev_events":[],"room_id":"!x:domain","sender":"@a:domain","signatures":{{}},"state_key":"{key}","type":"{kind}"}}"#
+        )
+    };
+    let state = [
+        event("m.room.create", "", r#"{"creator":"@a:domain"}"#),
+        event("m.room.member", "@a:domain", r#"{"membership":"join"}"#),
+        event("m.room.power_levels", "", r#"{"users":{"@a:domain":50}}"#),
+    ];
+    // Redaction takes `invite` away in version 10: what is left would be allowed.
+    let levels = event(
+        "m.room.power_levels",
+        "",
+        r#"{"invite":100,"users":{"@a:domain":50}}"#,
+    );
+    let verdict = check_auth(&levels, &state, "10").unwrap();
+    assert_eq!(verdict.rule.as_deref(), Some("AUTH-23"));
+    assert_eq!(
+        redact(&levels, "10").map(|left| check_auth(&left, &state, "10").unwrap().is_allowed),
+        Ok(true)
+    );
+    // What verifying gives back is judged as it is, too: a redacted form stays one.
+    let closed = event(
+        "m.room.create",
+        "",
+        r#"{"creator":"@a:domain","m.federate":false}"#,
+    );
+    let stranger = event("m.x", "", "{}").replace("@a:domain", "@b:other");
+    let verdict = |create: &str| {
+        let state = [create.to_owned()];
+        check_auth(&stranger, &state, "10").unwrap().rule.unwrap()
+    };
+    assert_eq!(verdict(&closed), "AUTH-4");
+    assert_eq!(verdict(&redact(&closed, "10").unwrap()), "AUTH-17");
+}
+
+#[test]
 fn numbers_are_those_of_the_version() {
     let event = r#"{"auth_events":[],"content":{"age":1.50},"depth":1,"origin_server_ts":1,"prev_events":[],
         "room_id":"!x:domain","sender":"@a:domain","type":"m.room.member","state_key":"@a:domain"}"#;
