@@ -9,6 +9,7 @@ mod fault;
 mod lock;
 mod migrate;
 mod packed;
+mod place;
 mod private;
 mod read;
 mod row;
@@ -17,6 +18,7 @@ mod writer;
 
 use fault::Fault;
 use lock::Lock;
+use place::Place;
 use read::Readers;
 use roomlet_wire::{Code, Error, Result, StreamPos};
 use rusqlite::{Connection, OpenFlags, config::DbConfig};
@@ -59,6 +61,8 @@ pub struct SqliteStats {
 #[derive(Debug)]
 struct Shared {
     path: PathBuf,
+    /// What was at the path when it was opened.
+    place: Place,
     /// Bytes; `u64::MAX` for no limit.
     max_bytes: AtomicU64,
     commits: AtomicU64,
@@ -67,7 +71,8 @@ struct Shared {
 
 /// A [`Store`](crate::Store) in one file (and, while it is open, `-wal`, `-shm` and `.lock` files beside it).
 ///
-/// Owned by one value at a time, in all processes. Any method from any thread. Dropping it is [`close`](Self::close).
+/// Owned by one value at a time, in all processes. The file has to stay where it is: if something else is there, or nothing,
+/// commits fail until it is back (Unix). Any method from any thread. Dropping it is [`close`](Self::close).
 #[derive(Debug)]
 pub struct SqliteStore {
     shared: Arc<Shared>,
@@ -85,10 +90,12 @@ impl SqliteStore {
     /// version of roomlet wrote it; [`Code::StoreFull`], [`Code::Store`]. The file is unchanged then.
     pub fn open(path: impl AsRef<Path>, options: SqliteOptions) -> Result<Self> {
         // One file, one lock: whatever link or relative path it was reached by.
-        let path = path
-            .as_ref()
-            .canonicalize()
-            .unwrap_or_else(|_| path.as_ref().to_owned());
+        let path = path.as_ref();
+        if path.is_symlink() && !path.exists() {
+            // A link to a file that is yet to be made has no other name before it is. If it cannot be made, see below.
+            let _ = private::create_behind(path);
+        }
+        let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
         let lock = Lock::acquire(&path)?;
         // If it cannot be made, SQLite tells why, in its own codes.
         let _ = private::create(&path);
@@ -98,6 +105,7 @@ impl SqliteStore {
         let readers = Readers::open(&path).map_err(at)?;
         let shared = Arc::new(Shared {
             path: path.clone(),
+            place: Place::of(&path),
             max_bytes: AtomicU64::new(options.max_bytes.unwrap_or(u64::MAX)),
             commits: AtomicU64::new(0),
             transactions: AtomicU64::new(0),
@@ -177,19 +185,25 @@ impl SqliteStore {
         let mut part = to.as_os_str().to_owned();
         part.push(".part");
         let part = PathBuf::from(part);
+        // SQLite takes the name as text.
+        let Some(name) = part.to_str() else {
+            return Err(fault(Code::BadParam, "the path is no UTF-8"));
+        };
         // What an earlier attempt left, if it was killed.
         let _ = std::fs::remove_file(&part);
         // On a connection of its own, as those for reads may not write anywhere; while a read is open the store is.
         let copied = self.read("backup", |_| {
+            self.shared.place.check(&self.shared.path)?;
             let connection = connect(&self.shared.path)?;
             // As above.
             let _ = private::create(&part);
-            connection.execute("VACUUM INTO ?1", [part.to_string_lossy()])?;
+            connection.execute("VACUUM INTO ?1", [name])?;
             Ok(())
         });
         let synced = copied.and_then(|()| {
             let file = std::fs::File::open(&part).and_then(|file| file.sync_all());
             file.and_then(|()| std::fs::rename(&part, to))
+                .and_then(|()| sync_folder(to))
                 .map_err(|error| fault(Code::Store, &error.to_string()))
         });
         if synced.is_err() {
@@ -229,11 +243,23 @@ impl Drop for SqliteStore {
     }
 }
 
-/// A connection to the file at `path`, set up as all of them are. Writes nothing.
+/// Makes the name of a file as durable as the file.
+fn sync_folder(of: &Path) -> std::io::Result<()> {
+    // Elsewhere folders cannot be opened, and need no sync.
+    #[cfg(unix)]
+    {
+        let folder = of.parent().filter(|folder| !folder.as_os_str().is_empty());
+        std::fs::File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
+    }
+    #[cfg(not(unix))]
+    let _ = of;
+    Ok(())
+}
+
+/// A connection to the file at `path`, set up as all of them are. Writes nothing, and makes no file.
 fn connect(path: &Path) -> Result<Connection, Fault> {
     // Each connection is used by one thread at a time, so SQLite needs no mutex of its own.
-    let flags =
-        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);

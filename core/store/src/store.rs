@@ -25,7 +25,8 @@ pub trait Store: Send + Sync + 'static {
     /// is on the disk; if it fails there is none.
     ///
     /// # Errors
-    /// [`Code::BadParam`](roomlet_wire::Code::BadParam) if there is such a file, or if this store has none to copy.
+    /// [`Code::BadParam`](roomlet_wire::Code::BadParam) if there is such a file, if its path is no UTF-8, or if this
+    /// store has none to copy.
     fn backup(&self, to: &Path) -> Result<()>;
     /// What the medium itself finds wrong, its structure and indexes, each finding a line. Reads everything, and blocks.
     fn findings(&self) -> Result<Vec<String>>;

@@ -87,6 +87,75 @@ fn a_link_to_the_file_does_not_get_around_the_lock() {
 
 #[cfg(unix)]
 #[test]
+fn a_link_to_a_file_that_is_yet_to_be_made_does_not_get_around_the_lock() {
+    let dir = TempDir::new();
+    let link = dir.db().with_file_name("link.db");
+    std::os::unix::fs::symlink(dir.db(), &link).unwrap();
+    let store = open(&link);
+    assert_eq!(open_error(&dir.db()).code(), Code::StoreLocked);
+    commit(&store, [meta("a", "b")]);
+    drop(store);
+    assert_eq!(open(&dir.db()).meta("a").unwrap().as_deref(), Some("b"));
+}
+
+#[cfg(unix)]
+#[test]
+fn nothing_is_written_to_a_file_that_is_not_where_it_was_opened() {
+    let try_commit = |store: &SqliteStore| {
+        let writes = vec![meta("a", "b")];
+        block_on(store.commit(Commit { writes })).map(|_| ())
+    };
+    for inline in [false, true] {
+        let dir = TempDir::new();
+        let options = SqliteOptions {
+            inline,
+            ..SqliteOptions::default()
+        };
+        let store = SqliteStore::open(dir.db(), options).unwrap();
+        try_commit(&store).unwrap();
+        let away = dir.db().with_file_name("away.db");
+        let backup = dir.db().with_file_name("backup.db");
+        fs::rename(dir.db(), &away).unwrap();
+        for other_is_there in [false, true] {
+            if other_is_there {
+                fs::write(dir.db(), b"").unwrap();
+            }
+            let error = try_commit(&store).unwrap_err();
+            assert_eq!(error.code(), Code::Store);
+            assert!(error.about().contains("moved, deleted or replaced"), "{error}");
+            let error = store.backup(&backup).unwrap_err();
+            assert!(error.about().contains("moved, deleted or replaced"), "{error}");
+            assert!(!backup.exists());
+            assert_eq!(dir.db().exists(), other_is_there, "nothing is put in its place");
+        }
+        // Put back, it goes on.
+        fs::rename(&away, dir.db()).unwrap();
+        try_commit(&store).unwrap();
+        assert_eq!(store.meta("a").unwrap().as_deref(), Some("b"));
+        store.backup(&backup).unwrap();
+        fs::remove_file(dir.db()).unwrap();
+        assert_eq!(try_commit(&store).unwrap_err().code(), Code::Store);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_backup_has_a_name_in_utf_8() {
+    use std::os::unix::ffi::OsStrExt;
+    let dir = TempDir::new();
+    let store = open(&dir.db());
+    commit(&store, [meta("a", "b")]);
+    let odd = dir
+        .db()
+        .with_file_name(std::ffi::OsStr::from_bytes(b"odd\xff.db"));
+    let error = store.backup(&odd).unwrap_err();
+    assert_eq!(error.code(), Code::BadParam);
+    assert!(error.about().ends_with("the path is no UTF-8"), "{error}");
+    assert!(!odd.exists());
+}
+
+#[cfg(unix)]
+#[test]
 fn nobody_but_the_owner_may_read_what_the_store_writes() {
     use std::os::unix::fs::PermissionsExt;
     let dir = TempDir::new();

@@ -13,6 +13,8 @@ pub(super) enum Fault {
     Damaged(String),
     /// The file has a schema of this version, which this build does not know.
     Newer(i64),
+    /// The file was moved, deleted or replaced while it was open.
+    Moved,
     /// A number or id that stands for something else already.
     Reused(String),
 }
@@ -24,11 +26,12 @@ impl Fault {
             Fault::Sqlite(error) => code(error),
             Fault::Damaged(_) => Code::StoreDamaged,
             Fault::Newer(_) => Code::StoreNewer,
-            Fault::Reused(_) => Code::Store,
+            Fault::Moved | Fault::Reused(_) => Code::Store,
         };
         let about = match self {
             Fault::Sqlite(error) => error.to_string(),
             Fault::Damaged(what) | Fault::Reused(what) => what,
+            Fault::Moved => "the file was moved, deleted or replaced while it was open".to_owned(),
             Fault::Newer(version) => format!("a newer roomlet wrote it (schema {version})"),
         };
         Error::new(code, format!("store {}: {operation}: {about}", path.display()))

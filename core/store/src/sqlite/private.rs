@@ -20,3 +20,8 @@ pub(super) fn create(path: &Path) -> Result<()> {
         _ => Ok(()),
     }
 }
+
+/// As [`create`], behind a link that leads to no file yet.
+pub(super) fn create_behind(link: &Path) -> Result<()> {
+    options().create(true).open(link).map(|_| ())
+}

@@ -61,6 +61,7 @@ impl Writer {
 
     /// Applies `batch` in one transaction, whole or not at all; the position after each commit.
     fn transact<'a>(&mut self, batch: impl Iterator<Item = &'a Commit>) -> Result<Vec<StreamPos>, Fault> {
+        self.shared.place.check(&self.shared.path)?;
         self.limit()?;
         let mut counters = self.counters;
         let mut positions = Vec::new();
