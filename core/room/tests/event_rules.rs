@@ -468,6 +468,38 @@ fn a_redaction_of_versions_1_and_2_needs_the_level_or_the_same_server() {
 }
 
 #[test]
+fn a_redaction_of_versions_1_and_2_that_was_let_in_is_applied() {
+    let (world, at) = room("3");
+    let held = |kind| {
+        let num = world.held(&at.state, kind, "").unwrap();
+        world.nodes[num.0 as usize].clone()
+    };
+    let (create, power_levels) = (held("m.room.create"), held("m.room.power_levels"));
+    let levels = Levels::new(Some(&create), Some(&power_levels));
+    for version in ["1", "2"] {
+        // The ids are of one server, the senders of two: what AUTH-11 looks at is the ids.
+        let event = |id: &str, sender: &str, more: &str| {
+            let json = format!(
+                r#"{{"event_id":"{id}","room_id":"!room:a","sender":"{sender}",{more}
+                "content":{{}},"prev_events":[],"auth_events":[],"depth":1,"origin_server_ts":1,
+                "hashes":{{"sha256":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}},"signatures":{{}}}}"#
+            );
+            Pdu::from_store(json.as_bytes(), crate::version(version)).unwrap()
+        };
+        let target = event("$x:a", "@creator:a", r#""type":"m.x","#);
+        let redaction = event(
+            "$r:a",
+            "@alice:b",
+            r#""type":"m.room.redaction","redacts":"$x:a","#,
+        );
+        assert!(auth::may_redact(&redaction, &target, levels), "{version}");
+        let elsewhere = target.json().replace("!room:a", "!other:a");
+        let elsewhere = Pdu::from_store(elsewhere.as_bytes(), crate::version(version)).unwrap();
+        assert!(!auth::may_redact(&redaction, &elsewhere, levels), "{version}");
+    }
+}
+
+#[test]
 fn a_redaction_is_applied_with_the_level_or_for_the_same_server() {
     let (mut world, at) = room("11");
     let of = |world: &mut World, sender: &str| world.draft(&at, message(sender, "m.x", "{}"));

@@ -112,12 +112,16 @@ pub(crate) fn state_of_auth_events<'a>(node: &Node, auth: &'a [Arc<Node>]) -> Re
     }
 }
 
-/// Whether a redaction that passed the ordinary rules is to be applied to `target` (EV-12, from version 3 on):
-/// its sender reaches the redact level of `levels`, those in force before it, or both senders are of one server.
+/// Whether a redaction that passed the rules is to be applied to `target` (EV-12): from version 3 on if its sender reaches
+/// the redact level of `levels`, those in force before it, or if both senders are of one server. In versions 1 and 2 the
+/// rules have decided that, by the servers in the ids (AUTH-11).
 #[must_use]
 pub fn may_redact(redaction: &Event, target: &Event, levels: Levels<'_>) -> bool {
     if redaction.room_id != target.room_id {
         return false;
+    }
+    if redaction.version.redaction_rule {
+        return true;
     }
     redaction.origin() == target.origin() || levels.of_user(&redaction.sender).reaches(levels.to_redact())
 }
