@@ -11,6 +11,7 @@ mod late;
 mod lenient;
 mod lies;
 mod limits;
+mod odd;
 mod purged;
 mod repeats;
 mod shape;
