@@ -78,6 +78,21 @@ rows! { dropped:
         event.insert("signatures".into(), crate::scene::value_of("[]"));
         event
     } => BadEvent, "event: `signatures` is an array, must be an object";
+    a_signature_that_is_no_string: |s| {
+        let mut event = s.message();
+        event.insert("signatures".into(), crate::scene::value_of(r#"{"peer.test":{"ed25519:peer":5}}"#));
+        event
+    } => BadEvent, "event: `signatures` has a value that is no object of strings (EV-1)";
+    signatures_of_a_server_that_are_a_string: |s| {
+        let mut event = s.message();
+        event.insert("signatures".into(), crate::scene::value_of(r#"{"peer.test":"signed"}"#));
+        event
+    } => BadEvent, "event: `signatures` has a value that is no object of strings";
+    another_hash_that_is_a_number: |s| {
+        let mut event = s.message();
+        event.insert("hashes".into(), crate::scene::value_of(r#"{"sha256":"A","sha512":7}"#));
+        event
+    } => BadEvent, "event: `hashes` has a value that is no string";
     a_float_in_content: |s| saying(s, "1.0") => NotCanonical, "event: `content.x`: 1.0 is no integer within ±(2^53 − 1)";
     an_exponent_in_content: |s| saying(s, "1e3") => NotCanonical, "event: `content.x`: 1e3 is no integer";
     minus_zero_in_content: |s| saying(s, "-0") => NotCanonical, "event: `content.x`: -0 is no integer";
