@@ -5,7 +5,7 @@ A room is {"rules": version, "known": [versions], "public_key": base64, "events"
 difference is reported where it is and not in all that follows from it; each was compared before it is built upon.
 
 The answer is {"events": [{"id", "hash_fits", "redacted", "signed", "own", "before"}], "merges": [[event ids], ...]}.
-An event that Synapse does not read has the verdicts `own` and `before` only.
+An event that Synapse does not read has the verdicts `own` and `before` only; a merge at which it fails is null.
 A verdict is "allow", "deny: why" (Synapse's own refusal) or "fail: why" (an exception that is none, which refuses the
 event, too).
 """
@@ -142,20 +142,28 @@ def judge_event(store, version, public_key, entry):
 
 
 def merge(store, version, room_id, sets):
+    """None where Synapse fails: at member events about what is no user, and at keys that are none."""
+    try:
+        return resolved(store, version, room_id, sets)
+    except (SynapseError, ValueError):
+        return None
+
+
+def resolved(store, version, room_id, sets):
     states = []
     for ids in sets:
         states.append({(e.type, e.state_key): e.event_id for e in (store.events[event_id] for event_id in ids)})
     if version.state_res == StateResolutionVersions.V1:
         resolve = state_v1.resolve_events_with_store(room_id, version, states, None, store.get_events)
         return sorted(dict(run(resolve)).values())
-    resolved = dict(run(resolve_events_with_store(Clock(), room_id, version, states, None, store)))
+    state = dict(run(resolve_events_with_store(Clock(), room_id, version, states, None, store)))
     in_room = {event_id: event for event_id, event in store.events.items() if event.room_id == room_id}
     if len(in_room) <= IN_MEMORY:
         # Of events that are in no database yet, Synapse finds the difference of the auth chains itself.
         again = dict(run(resolve_events_with_store(Clock(), room_id, version, states, in_room, EmptyStore())))
-        if again != resolved:
-            raise RuntimeError(f"the Store here is not as Synapse's database: {resolved}, {again}")
-    return sorted(resolved.values())
+        if again != state:
+            raise RuntimeError(f"the Store here is not as Synapse's database: {state}, {again}")
+    return sorted(state.values())
 
 
 def judge_room(room):

@@ -203,6 +203,104 @@ fn d11_levels_beyond_64_bits_are_all_the_same() {
 }
 
 #[test]
+fn d12_hashes_and_signatures_have_the_standard_alphabet() {
+    let (mut world, at) = room("10", r#"{"creator":"@creator:a"}"#);
+    // One whose hash is written differently in the two alphabets.
+    let (pdu, hash) = (0..)
+        .find_map(|n| {
+            let content = format!(r#"{{"n":{n}}}"#);
+            let (pdu, _) = world.sign(&at, &state_event("@creator:a", "x.state", "", &content));
+            let hash = pdu.object().get("hashes")?.get("sha256")?.as_str()?.into_owned();
+            hash.contains(['+', '/']).then_some((pdu, hash))
+        })
+        .unwrap();
+    let url_safe = |text: &str| text.replace('+', "-").replace('/', "_");
+    for (other, fits) in [
+        (hash.clone(), true),
+        (format!("{hash}="), true),
+        (url_safe(&hash), false),
+        (format!("{hash}*"), false),
+        ("*".into(), false),
+        (String::new(), false),
+    ] {
+        let text = pdu.json().replace(&hash, &other);
+        let read = Pdu::<Parsed>::parse(text.as_bytes(), world.version).unwrap();
+        let read = read.trust_signatures();
+        assert_eq!(
+            (read.hash_mismatch, read.content().is_empty()),
+            (!fits, !fits),
+            "{other}"
+        );
+    }
+    let signature = (0..)
+        .map(|n: i32| support::key().sign(n.to_string().as_bytes()))
+        .enumerate()
+        .find(|(_, signature)| signature.contains(['+', '/']));
+    let (n, signature) = signature.unwrap();
+    let verifies = |text: &str| {
+        support::key()
+            .public()
+            .verifies_base64(n.to_string().as_bytes(), text)
+    };
+    assert!(verifies(&signature));
+    assert!(!verifies(&url_safe(&signature)));
+    assert!(!verifies(&format!("{signature}*")));
+}
+
+#[test]
+fn d13_members_need_not_be_users() {
+    for version in EXACT {
+        let (mut world, at) = room(version, r#"{"creator":"@creator:a"}"#);
+        for target in ["", "x", "@x", "x:a"] {
+            for membership in ["invite", "ban"] {
+                let event = member("@creator:a", target, membership);
+                assert_eq!(
+                    world.verdict(&at, event),
+                    "allow",
+                    "{version} {target} {membership}"
+                );
+            }
+            let event = member("@creator:a", target, "join");
+            assert_eq!(world.verdict(&at, event), "AUTH-8b", "{version} {target}");
+        }
+    }
+}
+
+#[test]
+fn d14_power_levels_meet_their_rule_by_their_type() {
+    for version in EXACT {
+        let (mut world, mut at) = World::room(version, r#"{"@creator:a":100,"@x:a":50}"#, "public");
+        world.send(&mut at, member("@x:a", "@x:a", "join"));
+        let levels = |level: i64| {
+            let content = format!(r#"{{"users":{{"@creator:a":100,"@x:a":{level}}}}}"#);
+            support::message("@x:a", "m.room.power_levels", &content)
+        };
+        assert_eq!(world.verdict(&at, levels(50)), "allow", "{version}");
+        assert_eq!(world.verdict(&at, levels(51)), "AUTH-23", "{version}");
+    }
+}
+
+#[test]
+fn d15_a_key_that_is_none_does_not_stand_before_one_that_is() {
+    let identity = KeyPair::from_seed(KeyId::parse("ed25519:0").unwrap(), &[1; 32]);
+    let mut signed = Map::from([("mxid".into(), "@x:b".into()), ("token".into(), "t".into())]);
+    sign::sign_json(&mut signed, &ServerName::parse("id.one").unwrap(), &identity);
+    let signed = json::map_to_canonical(&signed);
+    for version in EXACT {
+        for odd in [r#""""#, r#""AAAA""#, "5", "null"] {
+            let (mut world, mut at) = room(version, r#"{"creator":"@creator:a"}"#);
+            let key = identity.public().to_base64();
+            let offer = format!(r#"{{"public_key":{odd},"public_keys":[{{}},1,{{"public_key":"{key}"}}]}}"#);
+            let offer = state_event("@creator:a", "m.room.third_party_invite", "t", &offer);
+            world.send(&mut at, offer);
+            let content = format!(r#"{{"membership":"invite","third_party_invite":{{"signed":{signed}}}}}"#);
+            let invite = state_event("@creator:a", "m.room.member", "@x:b", &content);
+            assert_eq!(world.verdict(&at, invite), "allow", "{version} {odd}");
+        }
+    }
+}
+
+#[test]
 fn r1_without_join_rules_only_the_invited_may_join() {
     for version in EXACT {
         let (mut world, mut at) = room(version, r#"{"creator":"@creator:a"}"#);
@@ -342,6 +440,34 @@ fn r8_a_level_that_was_not_there_counts_with_no_default() {
             let content = format!(r#"{{"events":{{"m.room.power_levels":0}},{scalar},"users":{{}}}}"#);
             let levels = state_event("@x:b", "m.room.power_levels", "", &content);
             assert_eq!(world.verdict(&at, levels), verdict, "{version} {scalar}");
+        }
+    }
+}
+
+#[test]
+fn r9_levels_may_have_fractions_until_version_5_and_any_size_until_version_9() {
+    for (version, fraction, great, text) in [
+        ("1", true, true, true),
+        ("5", true, true, true),
+        ("6", false, false, true),
+        ("9", false, false, true),
+        ("10", false, false, false),
+    ] {
+        for (level, is_read) in [
+            ("50.9", fraction),
+            ("9007199254740993", great),
+            (r#""9007199254740993""#, text),
+        ] {
+            let (mut world, at) = room(version, r#"{"creator":"@creator:a"}"#);
+            let levels = r#"{"users":{"@creator:a":100,"@x:b":51}}"#;
+            let (pdu, auth) = world.sign(&at, &state_event("@creator:a", "m.room.power_levels", "", levels));
+            let text = pdu.json().replace(r#""@x:b":51"#, &format!(r#""@x:b":{level}"#));
+            let verdict = Pdu::<Parsed>::parse(text.as_bytes(), world.version).map(|pdu| {
+                let node = world.node_of(pdu.unchecked(), auth, false);
+                world.verdict_on(&node, &at)
+            });
+            let is_allowed = verdict.is_ok_and(|verdict| verdict == "allow");
+            assert_eq!(is_allowed, is_read, "{version} {level}");
         }
     }
 }

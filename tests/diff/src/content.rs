@@ -139,6 +139,28 @@ fn change_level(random: &mut Random, version: &RoomVersion, content: &mut Map) {
     if random.chance(3) {
         level = Value::Int(random.pick(&[9_007_199_254_740_991, -9_007_199_254_740_991]));
     }
+    if version.power != PowerFormat::Integers && random.chance(3) {
+        let odd = [
+            "9007199254740993",
+            "-9223372036854775808",
+            "\u{b}50\u{85}",
+            "\u{a0}0",
+        ];
+        level = random.pick(&odd).into();
+    }
+    if version.power == PowerFormat::Lenient && random.chance(15) {
+        let numbers = [
+            "50.9",
+            "49.999",
+            "-0.5",
+            "1e2",
+            "5.0e1",
+            "100.00001",
+            "9007199254740993",
+            "-9223372036854775808",
+        ];
+        level = Value::Number(random.pick(&numbers).into());
+    }
     let (table, name) = match random.weighted(&[45, 20, 30, 10]) {
         0 => ("users", random.pick(&crate::generate::USERS)),
         1 => ("", random.pick(&SCALARS)),
@@ -170,6 +192,7 @@ fn spoil(random: &mut Random, version: &RoomVersion, content: &mut Map) {
             "50".into(),
             "x".into(),
             "1.5".into(),
+            "\u{1c}50".into(),
             "".into(),
             Vec::new().into(),
             Map::new().into(),
@@ -223,6 +246,17 @@ pub(crate) fn bad_membership(random: &mut Random) -> Map {
     ]))
 }
 
+/// Puts keys into a member event that its membership has no use for.
+pub(crate) fn needless(random: &mut Random, content: &mut Map) {
+    let more = map(random.pick(&[
+        r#"{"join_authorised_via_users_server":"@b:one"}"#,
+        r#"{"third_party_invite":{"signed":{"mxid":"@b:one","token":"t1"}}}"#,
+        r#"{"third_party_invite":{"signed":{"mxid":5,"token":[]}}}"#,
+        r#"{"third_party_invite":{"signed":"x"}}"#,
+    ]));
+    content.extend(more);
+}
+
 /// A join that someone let in.
 pub(crate) fn authorised_join(random: &mut Random, users: &[&str]) -> Map {
     let mut content = membership("join");
@@ -231,14 +265,27 @@ pub(crate) fn authorised_join(random: &mut Random, users: &[&str]) -> Map {
     content
 }
 
+/// The first of the keys is written in different ways in the two alphabets of base64.
 fn identity_key(n: u8) -> KeyPair {
-    KeyPair::from_seed(KeyId::parse("ed25519:0").expect("a key id"), &[100 + n; 32])
+    let key = |seed: u8| KeyPair::from_seed(KeyId::parse("ed25519:0").expect("a key id"), &[seed; 32]);
+    let differs = |key: &KeyPair| key.public().to_base64().contains(['+', '/']);
+    let mut keys = (100 + 20 * n..).map(key);
+    keys.find(differs).expect("most keys are such")
 }
 
 /// `m.room.third_party_invite`
 pub(crate) fn offer(random: &mut Random) -> Map {
     let mut content = map(r#"{"display_name":"x","key_validity_url":"https://id.one/valid"}"#);
-    let public_key = |n: u8| Value::from(identity_key(n).public().to_base64());
+    let url_safe = random.chance(30);
+    let public_key = |n: u8| {
+        let key = identity_key(n).public().to_base64();
+        let key = if url_safe {
+            key.replace('+', "-").replace('/', "_")
+        } else {
+            key
+        };
+        Value::from(key)
+    };
     if random.chance(85) {
         content.insert(
             "public_key".into(),
@@ -251,6 +298,12 @@ pub(crate) fn offer(random: &mut Random) -> Map {
             public_key(if random.chance(50) { 0 } else { 2 }),
         )]);
         content.insert("public_keys".into(), vec![entry.into()].into());
+    }
+    if random.chance(4) {
+        content.insert(
+            "public_key".into(),
+            random.pick(&["".into(), "x".into(), "AAAA".into()]),
+        );
     }
     content
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     content,
-    plan::{Plan, Step, StepId, Twist},
+    plan::{Follows, Plan, Step, StepId, Twist},
     random::Random,
     room::Room,
 };
@@ -119,6 +119,7 @@ impl Generator {
             foreign: None,
             id_server: None,
             auth_after: None,
+            follows: Follows::AsPlanned,
             twists: Vec::new(),
             tampered: false,
         }
@@ -142,6 +143,12 @@ impl Generator {
         if step.foreign.is_some() && step.kind == "m.room.create" && self.random.chance(80) {
             step.prevs.clear();
         }
+        if self.random.chance(3) {
+            self.swap_state(&mut step);
+        }
+        if self.random.chance(2) && step.kind != "m.room.create" {
+            step.follows = self.random.pick(&[Follows::Nothing, Follows::Twice]);
+        }
         step.tampered = step.kind != "m.room.create" && self.random.chance(2);
         if self.version.event_format == EventFormat::ServerIds && self.random.chance(8) {
             step.id_server = Some(self.random.pick(&["one", "two", "four"]).into());
@@ -153,6 +160,17 @@ impl Generator {
             step.twists.push(self.twist(id));
         }
         step
+    }
+
+    /// Makes a state event of what is none, and the other way round.
+    fn swap_state(&mut self, step: &mut Step) {
+        if step.kind == "m.room.create" {
+            return;
+        }
+        step.key = match &step.key {
+            Some(_) => None,
+            None => Some(self.random.pick(&["", "x", "@b:one"]).into()),
+        };
     }
 
     fn prevs(&mut self, id: StepId, room: &Room) -> Vec<StepId> {
@@ -352,6 +370,12 @@ impl Generator {
             }
             _ => content::membership(membership),
         };
+        let mut content = content;
+        if random.chance(4) {
+            content::needless(random, &mut content);
+        }
+        let odd_target = random.pick(&["", "x", "@x", "x:one", "@x:y:z", "\u{e9}:one"]);
+        let target = if random.chance(2) { odd_target } else { target };
         let mut step = Self::state(id, sender, "m.room.member", target, content);
         if random.chance(1) {
             step.key = None;

@@ -12,6 +12,12 @@ const CREATE_WITH_ROOM_ID: &str = "R5 create events with a room id";
 const UNREAD_CONTENT: &str = "R2 contents that ruma does not read";
 const KEYED_LEVELS: &str = "D2 power levels with a state key";
 
+/// How ruma refuses levels that are text of integers beyond 53 bits.
+const UNREAD_LEVELS: [&str; 2] = [
+    "number too large to fit in target type",
+    "number too small to fit in target type",
+];
+
 /// The difference that this is, if it is a known one. `theirs` is Synapse's verdict, `ours` the opposite.
 pub(crate) fn reason(
     room: &Room,
@@ -49,6 +55,22 @@ pub(crate) fn reason(
             action: Action::Redact,
             ..
         }) if !redacts_text(made) => Some("D9 redactions of nothing"),
+        Ok(()) if theirs.contains("Invalid ID") && made.node.pdu.kind == "m.room.member" => {
+            Some("D13 member events about what is no user")
+        }
+        Ok(()) if theirs.contains("AttributeError: state_key") && made.node.pdu.state_key.is_none() => {
+            Some("D14 power levels that are no state event")
+        }
+        Ok(())
+            if [
+                "The key must be exactly 32 bytes long",
+                "Invalid base64-encoded string",
+            ]
+            .iter()
+            .any(|words| theirs.contains(words)) =>
+        {
+            Some("D15 keys of third-party invites that are none")
+        }
         // It does not hold what it did not read.
         Ok(()) if theirs.contains("KeyError") && cites_unread_create(room, made) => {
             Some("D4 create events with a state key")
@@ -71,6 +93,9 @@ fn of_ruma(made: &Made, ours: &Result<(), Denied>, theirs: &str) -> Option<&'sta
                 .any(|word| theirs.contains(word)) =>
         {
             Some(UNREAD_CONTENT)
+        }
+        Ok(()) if UNREAD_LEVELS.iter().any(|words| theirs.contains(words)) => {
+            Some("R9 levels that ruma does not read")
         }
         Ok(()) if SCALARS.iter().any(|scalar| theirs.ends_with(&changes(scalar))) => {
             Some("R8 power levels that were not there")

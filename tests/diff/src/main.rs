@@ -141,7 +141,10 @@ fn run(options: &Options, job: u64) -> io::Result<Report> {
             .ask(&room)
             .map_err(|error| io::Error::other(format!("seed {seed}: {error}\n{plan}")))?;
         let mut differences = compare(&room, &answers, "Synapse");
-        differences.extend(compare(&room, &ruma::answers(&room), "ruma"));
+        // Events with numbers that are no canonical JSON ruma does not read at all (R9).
+        if !room.has_odd_numbers() {
+            differences.extend(compare(&room, &ruma::answers(&room), "ruma"));
+        }
         report.count(&room, &answers, &differences);
         let Some(first) = differences.iter().find(|difference| difference.known.is_none()) else {
             continue;
@@ -167,6 +170,7 @@ fn smallest(plan: &Plan, difference: &Difference, oracle: &mut Oracle) -> String
             return false;
         }
         let answers = match difference.oracle {
+            "ruma" if room.has_odd_numbers() => return false,
             "ruma" => ruma::answers(&room),
             _ => match oracle.ask(&room) {
                 Ok(answers) => answers,

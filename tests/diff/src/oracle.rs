@@ -136,11 +136,15 @@ fn read(answer: &Map) -> Option<Answers> {
         })
     });
     let merges = answer.get("merges")?.as_array()?.iter().map(|merge| {
+        if *merge == Value::Null {
+            return Some(None);
+        }
         let ids = merge.as_array()?.iter();
-        ids.map(|id| Some(id.as_str()?.to_owned())).collect::<Option<_>>()
+        let ids = ids.map(|id| Some(id.as_str()?.to_owned()));
+        Some(Some(ids.collect::<Option<_>>()?))
     });
     Some(Answers {
         events: events.collect::<Option<_>>()?,
-        merges: merges.map(|ids| ids.map(Some)).collect::<Option<_>>()?,
+        merges: merges.collect::<Option<_>>()?,
     })
 }

@@ -38,9 +38,21 @@ pub(crate) struct Step {
     pub(crate) id_server: Option<String>,
     /// The step after which to look for auth events, instead of the state before.
     pub(crate) auth_after: Option<StepId>,
+    pub(crate) follows: Follows,
     pub(crate) twists: Vec<Twist>,
     /// Whether the content is changed after it was hashed.
     pub(crate) tampered: bool,
+}
+
+/// What `prev_events` names.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Follows {
+    /// Each of the events that it follows, once.
+    AsPlanned,
+    /// No event, though it is no create event.
+    Nothing,
+    /// Each of them twice.
+    Twice,
 }
 
 /// A change of the auth events from what they should be.
@@ -89,6 +101,9 @@ impl fmt::Display for Step {
         }
         if let Some(step) = self.auth_after {
             write!(f, ", auth events of the state after {step}")?;
+        }
+        if self.follows != Follows::AsPlanned {
+            write!(f, ", follows {:?}", self.follows)?;
         }
         if self.tampered {
             f.write_str(", tampered with")?;

@@ -1,10 +1,10 @@
 //! From a plan to events, verdicts and states: roomlet's own answers.
 
-use crate::plan::{Plan, Step, StepId, Twist};
+use crate::plan::{Follows, Plan, Step, StepId, Twist};
 use roomlet_room::{Denied, Node, Slots, Source, StateMap, Verdict, auth, ingest, resolve};
 use roomlet_wire::{
     Code, Error, EventId, EventNum, KeyId, Parsed, Pdu, Result, RoomVersion, ServerName, UserId, hash,
-    json::{Map, Value},
+    json::{self, Map, Value},
     redact,
     sign::{self, KeyPair, KeyRing, PublicKey},
     version::EventFormat,
@@ -193,6 +193,13 @@ impl Room {
         state.iter().map(|(_, num)| id(num)).collect()
     }
 
+    /// Whether an event has a number that is no integer of 53 bits.
+    pub(crate) fn has_odd_numbers(&self) -> bool {
+        self.events
+            .iter()
+            .any(|made| json::check_canonical(&made.raw).is_err())
+    }
+
     fn num(&self, step: StepId) -> Option<EventNum> {
         self.by_step.get(&step).copied()
     }
@@ -203,6 +210,9 @@ impl Room {
             if !prevs.contains(&num) {
                 prevs.push(num);
             }
+        }
+        if step.follows == Follows::Nothing {
+            return Vec::new();
         }
         if prevs.is_empty() && !self.nodes.is_empty() && step.kind != "m.room.create" {
             prevs.push(EventNum(0));
@@ -284,7 +294,12 @@ impl Room {
         put("sender", step.sender.as_str().into());
         put("type", step.kind.as_str().into());
         put("content", step.content.clone().into());
-        put("prev_events", ids(prevs));
+        let twice = if step.follows == Follows::Twice {
+            prevs
+        } else {
+            &[]
+        };
+        put("prev_events", ids(&[prevs, twice].concat()));
         put("auth_events", ids(auth));
         let depth = prevs.iter().map(|num| self.nodes[num.0 as usize].pdu.depth).max();
         put("depth", (depth.unwrap_or(0) + 1).into());

@@ -1,6 +1,6 @@
 //! From a plan that shows a disagreement to a smaller one.
 
-use crate::plan::Plan;
+use crate::plan::{Follows, Plan};
 
 /// The plan without all that can be taken away while `fails` holds.
 pub(crate) fn shrink(plan: &Plan, mut fails: impl FnMut(&Plan) -> bool) -> Plan {
@@ -35,6 +35,7 @@ fn size(plan: &Plan) -> usize {
     let steps = plan.steps.iter().map(|step| {
         let odd = usize::from(step.auth_after.is_some())
             + usize::from(step.tampered)
+            + usize::from(step.follows != Follows::AsPlanned)
             + usize::from(step.id_server.is_some());
         100 + step.prevs.len() + odd + step.twists.len() + step.more.len() + step.content.len()
     });
@@ -74,6 +75,9 @@ fn candidates(plan: &Plan) -> Vec<Plan> {
         }
         if step.id_server.is_some() {
             with(&|plan| plan.steps[i].id_server = None);
+        }
+        if step.follows != Follows::AsPlanned {
+            with(&|plan| plan.steps[i].follows = Follows::AsPlanned);
         }
         if step.tampered {
             with(&|plan| plan.steps[i].tampered = false);
