@@ -19,12 +19,62 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 NATIVE = HERE / "src" / "roomlet" / "_native"
 
-# The notice that Rust no longer waits for a callback arrives on a thread of roomlet's, where `call_soon` does not wake
-# an idle event loop: the callback would run on, unneeded.
+# What is wrong with the generated module, and how it is cured; each is there once.
 PATCHES = [
+    # A notice arrives on a thread of roomlet's, where `call_soon` does not wake an idle event loop: the callback that
+    # nobody waits for any more would run on. And the event loop may be closed by then, which is no error: whoever would
+    # hear of it is gone.
     (
-        "eventloop.call_soon(_uniffi_cancel_task",
-        "eventloop.call_soon_threadsafe(_uniffi_cancel_task",
+        "    eventloop.call_soon(_uniffi_cancel_task, task)\n",
+        "    _uniffi_tell(eventloop, _uniffi_cancel_task, task)\n",
+    ),
+    (
+        "    eventloop.call_soon_threadsafe(_uniffi_set_future_result, future, poll_code)\n",
+        "    _uniffi_tell(eventloop, _uniffi_set_future_result, future, poll_code)\n",
+    ),
+    (
+        "def _uniffi_set_future_result(",
+        """def _uniffi_tell(eventloop, callback, *args):
+    try:
+        eventloop.call_soon_threadsafe(callback, *args)
+    except RuntimeError:
+        if not eventloop.is_closed():
+            raise
+
+def _uniffi_set_future_result(""",
+    ),
+    # A callback that cannot run has to be answered all the same, or roomlet waits for it.
+    (
+        """                _UniffiFfiConverterString.lower(repr(e)),
+            )
+    eventloop = _uniffi_get_event_loop()
+    task = asyncio.run_coroutine_threadsafe(make_call_and_call_callback(), eventloop)
+""",
+        """                _UniffiFfiConverterString.lower(repr(e)),
+            )
+    eventloop = _uniffi_get_event_loop()
+    call = make_call_and_call_callback()
+    try:
+        task = asyncio.run_coroutine_threadsafe(call, eventloop)
+    except RuntimeError as e:
+        call.close()
+        handle_error(
+            _UniffiRustCallStatus.CALL_UNEXPECTED_ERROR,
+            _UniffiFfiConverterString.lower(repr(e)),
+        )
+        return
+""",
+    ),
+    # What still waits when the interpreter ends is torn down with it: freeing the future would call back into Python,
+    # which is half gone.
+    (
+        "async def _uniffi_rust_call_async(rust_future, ffi_poll, ffi_complete, ffi_free, lift_func, error_ffi_converter):\n",
+        "async def _uniffi_rust_call_async(rust_future, ffi_poll, ffi_complete, ffi_free, lift_func, error_ffi_converter,"
+        " is_finalizing=sys.is_finalizing):\n",
+    ),
+    (
+        "    finally:\n        ffi_free(rust_future)\n",
+        "    finally:\n        if not is_finalizing():\n            ffi_free(rust_future)\n",
     ),
 ]
 

@@ -43,7 +43,34 @@ pub(crate) fn refuse_inside(call: &str) -> Result<()> {
 }
 
 /// A tokio runtime whose threads know that they are roomlet's.
-pub(crate) struct Runtime(tokio::runtime::Runtime);
+pub(crate) struct Runtime {
+    tokio: tokio::runtime::Runtime,
+    process: Process,
+}
+
+/// The process that something was made in. One that `fork` makes of it has the memory, but no thread: to wait there for
+/// roomlet is to wait for ever, and what is freed there may be the parent's, as the lock of a file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Process(u32);
+
+impl Process {
+    /// This process.
+    pub(crate) fn current() -> Self {
+        Self(std::process::id())
+    }
+
+    /// Refuses what was made in another process than this one.
+    ///
+    /// # Errors
+    /// [`Code::Closed`]; `name` is the server's.
+    pub(crate) fn check(self, name: &str) -> Result<()> {
+        if self == Self::current() {
+            return Ok(());
+        }
+        let about = format!("server {name}: it belongs to the process that this one was forked from");
+        Err(Error::new(Code::Closed, about))
+    }
+}
 
 impl Runtime {
     /// Starts the threads.
@@ -57,13 +84,21 @@ impl Runtime {
             .on_thread_start(|| INSIDE.set(1))
             .enable_all()
             .build()
-            .map(Self)
+            .map(|tokio| Self {
+                tokio,
+                process: Process::current(),
+            })
             .map_err(|error| Error::new(Code::Busy, format!("no threads for a server: {error}")))
     }
 
     /// Where tasks are started.
     pub(crate) fn handle(&self) -> tokio::runtime::Handle {
-        self.0.handle().clone()
+        self.tokio.handle().clone()
+    }
+
+    /// The process that has the threads.
+    pub(crate) fn process(&self) -> Process {
+        self.process
     }
 
     /// Runs `future` on the runtime's threads and waits for it. Not from one of these threads.
@@ -74,19 +109,19 @@ impl Runtime {
         &self,
         future: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Result<T> {
-        let task = self.0.spawn(crate::guard::catch_async(future));
-        self.0
+        let task = self.tokio.spawn(crate::guard::catch_async(future));
+        self.tokio
             .block_on(task)
             .unwrap_or_else(|gone| Err(Error::new(Code::Panic, gone.to_string())))
     }
 
     /// Drops what still runs without waiting for it: for a thread that must not block.
     pub(crate) fn abandon(self) {
-        self.0.shutdown_background();
+        self.tokio.shutdown_background();
     }
 
     /// Drops what still runs and waits for the threads to end. Not from one of these threads.
     pub(crate) fn stop(self) {
-        drop(self.0);
+        drop(self.tokio);
     }
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -322,6 +323,50 @@ async def test_whoever_closes_waits_until_all_is_closed(tmp_path: Path) -> None:
         await first
 
 
+async def test_cancelled_opening_leaves_the_file_free(tmp_path: Path) -> None:
+    path = tmp_path / "hs.db"
+    for steps in range(40):
+        opening = asyncio.ensure_future(wait_for_opening(path))
+        for _ in range(steps):
+            await asyncio.sleep(0.0005)
+        opening.cancel()
+        try:
+            await (await opening).close()
+        except asyncio.CancelledError:
+            pass
+        await (await Homeserver.open("one.test", path=path, transport=Wire())).close()
+
+
+async def wait_for_opening(path: Path) -> Homeserver:
+    return await Homeserver.open("one.test", path=path, transport=Wire())
+
+
+# A callback that has come when the loop closes never runs, and Python tells so.
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
+def test_closed_event_loop_is_an_unreachable_server(caplog: pytest.LogCaptureFixture) -> None:
+    wire = Wire()
+
+    async def leave_something_to_deliver() -> Homeserver:
+        limits = Limits(request_timeout_ms=1_000, backoff_first_ms=1, backoff_max_ms=1)
+        one = await Homeserver.open("one.test", transport=wire, limits=limits)
+        async with wire.open("two.test") as two:
+            wire.servers["one.test"] = one
+            alice, bob = await one.create_account("alice"), await two.create_account("bob")
+            room = await one.create_room(alice, preset="public")
+            await two.join(bob, room, via=["one.test"])
+        await one.send_message(alice, room, "are you there?")
+        return one
+
+    loop = asyncio.new_event_loop()
+    one = loop.run_until_complete(leave_something_to_deliver())
+    loop.close()
+    deadline = time.monotonic() + DEADLINE_S
+    while "Event loop is closed" not in caplog.text:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    asyncio.run(one.close())
+
+
 async def test_file_of_another_server_or_in_use_is_refused(tmp_path: Path) -> None:
     wire = Wire()
     async with wire.open("one.test", path=tmp_path / "hs.db"):
@@ -345,12 +390,25 @@ async def test_failing_and_cancelled_transports_are_unreachable_servers() -> Non
         async def send(self, request: Request) -> Response:
             raise self.error
 
-    for error in (RuntimeError("broken"), asyncio.CancelledError(), TransportError("no way")):
+    for error in (RuntimeError("broken"), asyncio.CancelledError(), TransportError("no way"), BaseException("odd")):
         async with Homeserver.open("one.test", transport=Broken(error)) as server:
             alice = await server.create_account("alice")
             with pytest.raises(RoomletError) as raised:
                 await asyncio.wait_for(server.join(alice, "!x:two.test", via=["two.test"]), DEADLINE_S)
             assert raised.value.code is Code.UNREACHABLE
+
+
+@pytest.mark.parametrize("status", [0, 99, 600, -1, 70_000, "200", None])
+async def test_status_that_is_none_is_an_unreachable_server(status: Any) -> None:
+    class Odd:
+        async def send(self, request: Request) -> Response:
+            return Response(status, b"{}")
+
+    async with Homeserver.open("one.test", transport=Odd()) as server:
+        alice = await server.create_account("alice")
+        with pytest.raises(RoomletError, match=f"the status is {status!r}, not 100 to 599") as raised:
+            await server.join(alice, "!x:two.test", via=["two.test"])
+        assert raised.value.code is Code.UNREACHABLE
 
 
 async def test_request_is_cancelled_when_the_server_closes() -> None:
@@ -434,7 +492,7 @@ def test_default_limits_are_those_of_the_library() -> None:
 
 def test_second_event_loop_is_refused_while_the_first_has_open_servers() -> None:
     async def second() -> None:
-        await Homeserver.open("two.test", transport=Wire())
+        await (await Homeserver.open("two.test", transport=Wire())).close()
 
     async def first() -> None:
         async with Homeserver.open("one.test", transport=Wire()):

@@ -7,12 +7,13 @@ use super::{
 };
 use crate::{
     guard,
-    runtime::{Runtime, refuse_inside},
+    runtime::{Process, Runtime, refuse_inside},
 };
 use roomlet_homeserver as core;
 use roomlet_homeserver::Code;
 use std::{
     future::Future,
+    mem,
     pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
@@ -29,6 +30,7 @@ use tokio::{
 /// What all handles to one homeserver share.
 pub(super) struct Shared {
     name: String,
+    process: Process,
     live: Mutex<Option<Live>>,
     poisoned: AtomicBool,
     /// What closing came to, once it has ended.
@@ -37,24 +39,23 @@ pub(super) struct Shared {
     log: Mutex<Log>,
 }
 
+/// A server, once it is open, and its runtime. Can be dropped anywhere, also on a thread that must not block.
 struct Live {
-    server: core::Homeserver,
-    runtime: OwnedRuntime,
+    server: Option<core::Homeserver>,
+    runtime: Option<Runtime>,
 }
 
-/// A runtime that can be dropped anywhere, also on a thread that must not block.
-struct OwnedRuntime(Option<Runtime>);
-
-impl OwnedRuntime {
-    fn handle(&self) -> Option<Handle> {
-        self.0.as_ref().map(Runtime::handle)
-    }
-}
-
-impl Drop for OwnedRuntime {
+impl Drop for Live {
     fn drop(&mut self) {
-        if let Some(runtime) = self.0.take() {
+        let (server, runtime) = (self.server.take(), self.runtime.take());
+        let Some(runtime) = runtime else {
+            return;
+        };
+        if runtime.process() == Process::current() {
+            drop(server);
             runtime.abandon();
+        } else {
+            mem::forget((server, runtime));
         }
     }
 }
@@ -86,14 +87,18 @@ impl Shared {
         Fut: Future<Output = core::Result<core::Homeserver>> + Send + 'static,
     {
         let runtime = Runtime::start()?;
+        let process = runtime.process();
         let task = spawn(&runtime.handle(), Box::pin(opening));
-        let runtime = OwnedRuntime(Some(runtime));
-        let server = task.result.await.map_err(|_| closed(&name))??;
+        let mut live = Live {
+            server: None,
+            runtime: Some(runtime),
+        };
+        live.server = Some(task.result.await.map_err(|_| closed(&name))??);
         log.line(LogLevel::Info, || format!("server {name}: open"));
-        let live = Mutex::new(Some(Live { server, runtime }));
         Ok(Self {
             name,
-            live,
+            process,
+            live: Mutex::new(Some(live)),
             poisoned: AtomicBool::new(false),
             closed: OnceLock::new(),
             log: Mutex::new(log),
@@ -113,11 +118,11 @@ impl Shared {
                 format!("server {}: unusable since a panic", self.name),
             ));
         }
+        self.process.check(&self.name)?;
         let live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
-        let parts = live.as_ref().and_then(|live| {
-            let handle = live.runtime.handle()?;
-            Some((live.server.clone(), handle))
-        });
+        let parts = live
+            .as_ref()
+            .and_then(|live| Some((live.server.clone()?, live.runtime.as_ref()?.handle())));
         parts.ok_or_else(|| closed(&self.name))
     }
 
@@ -189,6 +194,7 @@ impl Shared {
     /// Closes the server, then ends its runtime. On a thread of its own: it may block, and ends also when
     /// the caller no longer waits.
     pub(super) async fn close(self: &Arc<Self>) -> Result<(), RoomletError> {
+        self.process.check(&self.name)?;
         if let Some(closed) = self.closed.get() {
             return Ok(closed.clone()?);
         }
@@ -214,12 +220,11 @@ impl Shared {
 
     /// Closes the server and blocks meanwhile; whoever calls this at the same time waits for the same end.
     fn shut(&self) -> core::Result<()> {
+        self.process.check(&self.name)?;
         let shut = || {
             let live = self.live.lock().unwrap_or_else(PoisonError::into_inner).take();
-            let Some(Live { server, mut runtime }) = live else {
-                return Ok(());
-            };
-            let Some(runtime) = runtime.0.take() else {
+            let parts = live.and_then(|mut live| Some((live.server.take()?, live.runtime.take()?)));
+            let Some((server, runtime)) = parts else {
                 return Ok(());
             };
             // The future takes the server along, which holds the host's callbacks: they are free before the host
@@ -229,7 +234,7 @@ impl Shared {
                 Ok(())
             });
             runtime.stop();
-            let log = std::mem::replace(&mut *self.log(), Log(None));
+            let log = mem::replace(&mut *self.log(), Log(None));
             log.line(LogLevel::Info, || format!("server {}: closed", self.name));
             closed
         };

@@ -6,8 +6,13 @@ The only place that knows how the generated module looks.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import json
 import logging
+import os
+import threading
+import warnings
+import weakref
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, TypeVar
 
@@ -30,6 +35,9 @@ from .types import (
 )
 
 T = TypeVar("T")
+
+_ENDS = (KeyboardInterrupt, SystemExit, GeneratorExit)
+"""What ends the program or the coroutine: that is not for the library."""
 
 log = logging.getLogger("roomlet")
 
@@ -85,6 +93,74 @@ class Loop:
         if cls._current is loop:
             cls._users -= 1
 
+    @classmethod
+    def drop(cls) -> None:
+        """Ends one use, by whoever is on this loop."""
+        cls._users = max(0, cls._users - 1)
+
+    @classmethod
+    def forked(cls) -> None:
+        """Forgets the loop of the process that this one was forked from."""
+        cls._current, cls._users = None, 0
+        native.uniffi_set_event_loop(None)  # type: ignore[arg-type]
+
+
+class Open:
+    """The homeservers that are not closed. A thread of theirs that calls Python while the interpreter ends would take the
+    process down with it, so all are closed before.
+    """
+
+    _all: dict[int, native.Homeserver] = {}
+
+    @classmethod
+    def add(cls, owner: object, inner: native.Homeserver) -> None:
+        """Keeps `inner` until it is closed; that happens too when `owner` is let go."""
+        cls._all[id(inner)] = inner
+        weakref.finalize(owner, cls._let_go, id(inner)).atexit = False
+
+    @classmethod
+    def remove(cls, inner: native.Homeserver) -> None:
+        """Says that it is closed."""
+        cls._all.pop(id(inner), None)
+
+    @classmethod
+    def _let_go(cls, key: int) -> None:
+        inner = cls._all.pop(key, None)
+        if inner is None:
+            return
+        # On a thread of its own: the garbage collector stops its thread anywhere, also where it holds what others wait for.
+        threading.Thread(target=cls._close, args=(inner,), name="roomlet-close").start()
+        Loop.drop()
+        warnings.warn("a homeserver was let go without being closed", ResourceWarning, stacklevel=2)
+
+    @classmethod
+    def close_all(cls) -> None:
+        """Closes all that are left."""
+        while cls._all:
+            cls._close(cls._all.popitem()[1])
+
+    @staticmethod
+    def _close(inner: native.Homeserver) -> None:
+        try:
+            inner.close_blocking()
+        except Exception:
+            log.exception("a homeserver could not be closed")
+
+    @classmethod
+    def forked(cls) -> None:
+        """In a child that `fork` made: it has none of the threads, so what is open belongs to the parent."""
+        # Never freed: freeing would end what is the parent's.
+        _inherited.extend(cls._all.values())
+        cls._all.clear()
+        Loop.forked()
+
+
+_inherited: list[native.Homeserver] = []
+
+atexit.register(Open.close_all)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=Open.forked)
+
 
 class HostTransport(native.Transport):
     """A transport as the library wants it."""
@@ -99,13 +175,17 @@ class HostTransport(native.Transport):
                     request.destination, request.method, request.target, tuple(request.authorization), request.body
                 )
             )
+            if response.status not in range(100, 600):
+                raise ValueError(f"the status is {response.status!r}, not 100 to 599")
             return native.Response(status=response.status, body=bytes(response.body))
         except TransportError as error:
             raise _Unreachable(str(error)) from None
+        except _ENDS:
+            raise
+        # No other BaseException may get past: the library would wait for ever.
         except asyncio.CancelledError:
-            # A BaseException would never reach the library, which would wait for ever.
             raise _Unreachable("the request was cancelled") from None
-        except Exception as error:
+        except BaseException as error:
             log.exception("the transport failed")
             raise _Unreachable(f"the transport failed: {error!r}") from None
 
@@ -131,9 +211,11 @@ class HostPolicy(native.HostPolicy):
     async def _answer(self, question: Awaitable[bool]) -> bool:
         try:
             return bool(await question)
+        except _ENDS:
+            raise
         except asyncio.CancelledError:
             raise host_failed("the question was cancelled") from None
-        except Exception as error:
+        except BaseException as error:
             raise host_failed(repr(error)) from None
 
 

@@ -55,7 +55,8 @@ class Homeserver:
     A command returns once its result is durable here; other servers hear of it later. Cancelling the wait does not
     stop a command: with a `txn_id` it can be repeated safely. Methods raise `RoomletError`. All homeservers of a
     process live on one event loop, and their methods are called there. What they log, above all
-    what does not work between servers, is in the logger `roomlet`.
+    what does not work between servers, is in the logger `roomlet`. One that is not closed is closed when the program
+    ends. A process that `fork` makes has none of them: there their methods raise `Code.CLOSED`, and it may open its own.
     """
 
     def __init__(self, inner: native.Homeserver) -> None:
@@ -63,6 +64,7 @@ class Homeserver:
         self._inner = inner
         self._loop = bridge.Loop.enter()
         self._closed = False
+        bridge.Open.add(self, inner)
 
     @staticmethod
     def open(
@@ -75,6 +77,7 @@ class Homeserver:
     ) -> Opening:
         """Opens the SQLite file `path` (made if it is not there; without one nothing survives) and resumes what
         was under way. The result is awaited, or entered with `async with`, which closes the homeserver at the end.
+        A task that is cancelled meanwhile ends when the homeserver is open and closed again.
         """
         where = os.fspath(path) if path is not None else None
         return Opening(native.Config(server_name=server_name, path=where, limits=limits), transport, policy)
@@ -86,6 +89,7 @@ class Homeserver:
         await asyncio.to_thread(bridge.call_now, self._inner.close_blocking)
         if not self._closed:
             self._closed = True
+            bridge.Open.remove(self._inner)
             bridge.Loop.leave(self._loop)
 
     @property
@@ -351,6 +355,15 @@ class Opening:
             await self._opened.close()
 
     async def _open(self) -> Homeserver:
+        opening = asyncio.ensure_future(self._open_to_the_end())
+        try:
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            # Nobody would close what opens all the same, and its file would stay locked.
+            await asyncio.shield(asyncio.ensure_future(_closed(opening)))
+            raise
+
+    async def _open_to_the_end(self) -> Homeserver:
         # Entered before the library can call back; the homeserver enters again for its own life.
         loop = bridge.Loop.enter()
         try:
@@ -365,6 +378,15 @@ class Opening:
             return Homeserver(inner)
         finally:
             bridge.Loop.leave(loop)
+
+
+async def _closed(opening: asyncio.Future[Homeserver]) -> None:
+    """Waits for an opening that nobody wants any more, and closes what it opened."""
+    try:
+        homeserver = await opening
+    except Exception:
+        return
+    await homeserver.close()
 
 
 def _text(content: JsonObject | str) -> str:

@@ -12,7 +12,9 @@ use std::path::{Path, PathBuf};
 /// Not on the store's file itself: closing any descriptor of that file would drop SQLite's own POSIX locks.
 #[derive(Debug)]
 pub(super) struct Lock {
-    _file: File,
+    file: File,
+    /// The process that took it: a process that `fork` made of it has it too, and is not its owner.
+    process: u32,
 }
 
 impl Lock {
@@ -34,12 +36,25 @@ impl Lock {
         };
         let file = private::options().create(true).open(&path).map_err(failed)?;
         match file.try_lock() {
-            Ok(()) => Ok(Self { _file: file }),
+            Ok(()) => Ok(Self {
+                file,
+                process: std::process::id(),
+            }),
             Err(TryLockError::WouldBlock) => {
                 let about = format!("store {}: open: another owner has it open", store.display());
                 Err(Error::new(Code::StoreLocked, about))
             }
             Err(TryLockError::Error(error)) => Err(failed(error)),
+        }
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        if self.process == std::process::id() {
+            // Closing the file would do, but for processes that were forked meanwhile: they would go on holding the lock.
+            // If it fails, closing does what it can.
+            let _ = self.file.unlock();
         }
     }
 }
