@@ -229,6 +229,28 @@ async def test_store_is_purged_forgotten_checked_and_copied(tmp_path: Path) -> N
         assert [summary.room_id for summary in await server.rooms(alice)] == [room]
 
 
+async def test_path_is_a_file_whatever_sqlite_makes_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in (":memory:", "file:hs?mode=memory", "plain"):
+        async with Wire().open("one.test", path=name) as server:
+            alice = await server.create_account("alice")
+            # What is relative stays where it was.
+            monkeypatch.chdir("/")
+            await server.backup(tmp_path / "copy")
+            monkeypatch.chdir(tmp_path)
+        for file in (name, "copy"):
+            async with Wire().open("one.test", path=file) as server:
+                assert await server.accounts() == [alice]
+        (tmp_path / "copy").unlink()
+        async with Wire().open("one.test", path=name) as server:
+            await server.backup("file:copy")
+            assert (tmp_path / "file:copy").exists()
+            (tmp_path / "file:copy").unlink()
+    with pytest.raises(RoomletError) as empty:
+        await Homeserver.open("one.test", path="", transport=Wire())
+    assert empty.value.code is Code.BAD_PARAM
+
+
 async def test_updates_resume_after_a_position_and_are_forgotten() -> None:
     async with Wire().open("one.test") as server:
         alice = await server.create_account("alice")
@@ -241,6 +263,8 @@ async def test_updates_resume_after_a_position_and_are_forgotten() -> None:
         assert updates[-1].pos == await server.last_update()
         await server.trim_updates(updates[0].pos)
         assert await server.next_updates(0) == updates[1:]
+        with pytest.raises(RoomletError, match="beyond the newest"):
+            await server.trim_updates(2**63)
 
 
 async def test_waiting_for_updates_can_be_given_up_and_ends_with_the_server() -> None:

@@ -165,7 +165,7 @@ impl Homeserver {
     }
 
     /// Makes a room; invites are sent before it returns. One that another server or the host's policy refuses fails
-    /// alone, and nothing tells of it but the members and the log.
+    /// alone, and nothing tells of it but the members and the log: who wants its error invites after the room is made.
     ///
     /// # Errors
     /// `UnknownUser` also for an invited user of this server who is no account: nothing is made then.
@@ -261,8 +261,8 @@ impl Homeserver {
     /// room's id.
     ///
     /// # Errors
-    /// `Forbidden` if this server is in the room and neither it nor another may let the user in under its restricted
-    /// rule; else `UnknownRoom` if there is no server to ask; what the last one gave: `Unreachable`, `Remote`,
+    /// `Denied` if the rules of the room refuse, and if this server is in the room and neither it nor another may let the
+    /// user in under its restricted rule; else `UnknownRoom` if there is no server to ask; what the last one gave: `Unreachable`, `Remote`,
     /// `BadReply`, `UnknownRoomVersion`.
     pub async fn join(&self, user: &UserId, room: &RoomId, via: &[ServerName]) -> Result<EventId> {
         self.inner.join(user, room, via).await
@@ -454,8 +454,12 @@ impl Homeserver {
     }
 
     /// Forgets updates up to and with `up_to`, which every reader has handled. Without this the stream only grows.
+    ///
+    /// # Errors
+    /// `BadParam` for a position beyond the newest update, as [`updates`](Self::updates): nobody has handled that.
     pub async fn trim_updates(&self, up_to: StreamPos) -> Result<()> {
         self.inner.check_open()?;
+        self.inner.check_position(up_to)?;
         self.inner.commit(vec![Write::TrimUpdates(up_to)]).await
     }
 }

@@ -17,7 +17,7 @@ impl OpenRoom {
     /// Names a local user who may invite as the one who lets a user join under a restricted rule (FED-33).
     ///
     /// # Errors
-    /// `Forbidden` where no condition is met or nobody here may invite.
+    /// `Denied` where no condition is met or nobody here may invite.
     pub(crate) fn authorise_restricted(&mut self, user: &UserId, join: &mut Outgoing) -> Result<()> {
         let Some(rules) = self.current_event("m.room.join_rules", "")? else {
             return Ok(());
@@ -62,7 +62,7 @@ impl OpenRoom {
                 "user {user} is in none of the rooms that let them join {}",
                 self.id()
             );
-            let error = Error::new(Code::Forbidden, about);
+            let error = Error::new(Code::Denied, about);
             return Err(if checkable {
                 error
             } else {
@@ -78,7 +78,7 @@ impl OpenRoom {
             }
             None => {
                 let about = format!("no user of {} may invite to room {}", self.me(), self.id());
-                Err(Error::new(Code::Forbidden, about).with_errcode(CANNOT_GRANT, 400))
+                Err(Error::new(Code::Denied, about).with_errcode(CANNOT_GRANT, 400))
             }
         }
     }

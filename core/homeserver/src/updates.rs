@@ -15,18 +15,21 @@ const MAX_UPDATES: usize = 1_000;
 const READ_AGAIN: usize = 2;
 
 impl Inner {
+    /// Refuses positions that this store has not come to: those of another store, or from before it went back to a backup.
+    pub(crate) fn check_position(&self, pos: StreamPos) -> Result<()> {
+        let last = self.store.last_update()?;
+        if pos <= last {
+            return Ok(());
+        }
+        let about = format!("update {} is beyond the newest of this store, {}", pos.0, last.0);
+        Err(Error::new(Code::BadParam, about))
+    }
+
     pub(crate) async fn updates(&self, since: StreamPos, max: usize) -> Result<Vec<UpdateEntry>> {
         let max = max.clamp(1, MAX_UPDATES);
         self.check_open()?;
-        let last = self.store.last_update()?;
-        if since > last {
-            // A reader that waited would miss all that comes until then.
-            let about = format!(
-                "update {} is beyond the newest of this store, {}",
-                since.0, last.0
-            );
-            return Err(Error::new(Code::BadParam, about));
-        }
+        // A reader that waited would miss all that comes until then.
+        self.check_position(since)?;
         let mut updated = self.updated.subscribe();
         loop {
             self.check_open()?;

@@ -89,13 +89,13 @@ impl SqliteStore {
     /// [`Code::StoreDamaged`] if the file is damaged or is no store of roomlet; [`Code::StoreNewer`] if a newer
     /// version of roomlet wrote it; [`Code::StoreFull`], [`Code::Store`]. The file is unchanged then.
     pub fn open(path: impl AsRef<Path>, options: SqliteOptions) -> Result<Self> {
-        // One file, one lock: whatever link or relative path it was reached by.
         let path = path.as_ref();
+        // One file, one lock: whatever link or relative path it was reached by.
         if path.is_symlink() && !path.exists() {
             // A link to a file that is yet to be made has no other name before it is. If it cannot be made, see below.
             let _ = private::create_behind(path);
         }
-        let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let path = path.canonicalize().or_else(|_| absolute(path))?;
         let lock = Lock::acquire(&path)?;
         // If it cannot be made, SQLite tells why, in its own codes.
         let _ = private::create(&path);
@@ -184,7 +184,7 @@ impl SqliteStore {
         }
         let mut part = to.as_os_str().to_owned();
         part.push(".part");
-        let part = PathBuf::from(part);
+        let part = absolute(Path::new(&part))?;
         // SQLite takes the name as text.
         let Some(name) = part.to_str() else {
             return Err(fault(Code::BadParam, "the path is no UTF-8"));
@@ -254,6 +254,13 @@ fn sync_folder(of: &Path) -> std::io::Result<()> {
     #[cfg(not(unix))]
     let _ = of;
     Ok(())
+}
+
+/// The path from the root: to SQLite `:memory:` and what begins with `file:` are no files, and a relative path is another
+/// file once the process has changed its folder.
+fn absolute(path: &Path) -> Result<PathBuf> {
+    std::path::absolute(path)
+        .map_err(|error| Error::new(Code::BadParam, format!("path {}: {error}", path.display())))
 }
 
 /// A connection to the file at `path`, set up as all of them are. Writes nothing, and makes no file.

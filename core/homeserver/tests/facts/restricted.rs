@@ -53,7 +53,7 @@ async fn a_local_member_of_the_club_joins() {
     let carol = a.account("carol").await;
     let club = public_room(&a, &alice, "10").await;
     let room = room_for(&club, &a, &alice).await;
-    assert_eq!(code(a.hs.join(&carol, &room, &[]).await), Code::Forbidden);
+    assert_eq!(code(a.hs.join(&carol, &room, &[]).await), Code::Denied);
     a.hs.join(&carol, &club, &[]).await.unwrap();
     a.hs.join(&carol, &room, &[]).await.unwrap();
 }
@@ -69,7 +69,7 @@ async fn whom_this_server_may_not_let_in_another_one_lets_in() {
     b.hs.join(&bob, &room, &[]).await.unwrap();
     world.quiet().await;
     let refused = b.hs.join(&carol, &room, &[]).await;
-    assert_eq!(code(refused), Code::Forbidden, "she is not in the club");
+    assert_eq!(code(refused), Code::Denied, "she is not in the club");
     let via = std::slice::from_ref(&a.name);
     b.hs.join(&carol, &club, via).await.unwrap();
     b.hs.join(&carol, &room, &[]).await.unwrap();
