@@ -24,6 +24,8 @@
  * Threads    Any handle from any thread, unless a function says otherwise. Callbacks come on roomlet's threads, hold no
  *            lock, may call roomlet except where a function waits (that gives ROOMLET_WRONG_THREAD), must not throw, and
  *            should return soon: a server has two threads.
+ * Forks      A process that `fork` makes has no threads of roomlet, and no servers: calls on those of its parent give
+ *            ROOMLET_CLOSED, freeing one frees the handle alone. Do not fork inside a callback.
  * Growth     Structs that you fill begin with `struct_size`; set the whole struct to zero first. New fields go last; zero
  *            means "as before". Functions and codes are only added; the ABI version rises when one is removed.
  * Panics     are bugs in roomlet. None crosses into your code: the call gives ROOMLET_PANIC, and from then on that server
@@ -170,6 +172,11 @@
  * `level` of `roomlet_host.log`: something to know.
  */
 #define ROOMLET_LOG_INFO 3
+
+/**
+ * The largest body of a request of another server, in bytes: what is larger is answered with 413.
+ */
+#define ROOMLET_MAX_REQUEST_BYTES 12500000
 
 /**
  * `direction` of `roomlet_room_timeline`: to the past.
@@ -665,7 +672,8 @@ roomlet_code roomlet_server_wake(struct roomlet_server *server,
  * Answers a federation request that another server sent to this one. `target` is path and query as they came;
  * `authorization` are the values of the `Authorization` headers. The result has the status and the body to send back
  * (`roomlet_result_status`, `roomlet_result_bytes`; `Content-Type: application/json`): what is wrong with the request is
- * said there, not by an error. If the command ends with an error, answer 503. Any thread.
+ * said there, not by an error. If the command ends with an error, answer 503. Of a body read no more than
+ * ROOMLET_MAX_REQUEST_BYTES, and answer a larger one with 413 yourself, or it is answered so here. Any thread.
  */
 roomlet_code roomlet_server_handle_request(struct roomlet_server *server,
                                            struct roomlet_bytes method,
@@ -702,7 +710,8 @@ roomlet_code roomlet_accounts(const struct roomlet_server *server,
  * Makes a room as `user_id`; the result is its id. `options` is a JSON object, each member of which may be absent:
  * `preset` (`private`, the default; `trusted_private`; `public`), `version`, `name`, `topic`, `type`, `invite` (a
  * list of user ids), `is_direct`, `additional_creators` (user ids; room versions from 12). Empty: all defaults. An invite
- * that another server or the host refuses does not fail the room, and nothing tells of it but the members and the log.
+ * that another server or the host refuses does not fail the room, and nothing tells of it but the members and the log:
+ * to have its error, make the room without it and call `roomlet_room_invite`.
  * Any thread.
  * Errors: ROOMLET_BAD_JSON, ROOMLET_BAD_PARAM for a member that is unknown or of the wrong type and for creators in a
  * version without them, ROOMLET_BAD_ID, ROOMLET_TOO_LARGE, ROOMLET_UNKNOWN_ROOM_VERSION, ROOMLET_UNKNOWN_USER
@@ -795,8 +804,8 @@ roomlet_code roomlet_room_invite(struct roomlet_server *server,
  * Joins; the result is the event id. Where this server is not in the room, or may not let the user in under its restricted
  * rule, the `via_count` server names in `via` are asked in turn, and the server of who invited. Takes as long as the room's
  * state takes to arrive and be checked. Any thread.
- * Errors: ROOMLET_DENIED, ROOMLET_FORBIDDEN if this server is in the room and neither it nor another may let the user in
- * under its restricted rule, ROOMLET_UNREACHABLE, ROOMLET_REMOTE, ROOMLET_BAD_REPLY, ROOMLET_UNKNOWN_ROOM,
+ * Errors: ROOMLET_DENIED, also if this server is in the room and neither it nor another may let the user in under its
+ * restricted rule; ROOMLET_UNREACHABLE, ROOMLET_REMOTE, ROOMLET_BAD_REPLY, ROOMLET_UNKNOWN_ROOM,
  * ROOMLET_UNKNOWN_ROOM_VERSION, ROOMLET_UNKNOWN_USER, ROOMLET_BAD_ID.
  */
 roomlet_code roomlet_room_join(struct roomlet_server *server,
@@ -1098,7 +1107,8 @@ roomlet_code roomlet_updates_last(const struct roomlet_server *server,
 
 /**
  * Forgets updates up to and with the one with token `up_to`, which every reader has handled; without this the stream only
- * grows. The result is empty. Any thread. Errors: ROOMLET_BAD_PARAM for text that is no token.
+ * grows. The result is empty. Any thread. Errors: ROOMLET_BAD_PARAM for text that is no token, and as `roomlet_updates_next`
+ * for one beyond the newest update.
  */
 roomlet_code roomlet_updates_trim(struct roomlet_server *server,
                                   struct roomlet_bytes up_to,
@@ -1118,7 +1128,7 @@ roomlet_code roomlet_events_add(struct roomlet_events *events,
 /**
  * As roomlet_tool_resolve_state, where `source` gives events when they are needed: a call for each step into the auth
  * chains. Any thread.
- * Errors: as there; ROOMLET_UNKNOWN_EVENT if `source` does not return 0; ROOMLET_BAD_EVENT if it gives what was not asked for.
+ * Errors: as there; ROOMLET_HOST if `source` does not return 0; ROOMLET_BAD_EVENT if it gives what was not asked for.
  */
 roomlet_code roomlet_tool_resolve_state_from(struct roomlet_bytes version,
                                              struct roomlet_bytes states,

@@ -1,7 +1,7 @@
 //! The threads of one server: a tokio runtime of its own, so that a busy or broken server slows no other.
 
 use roomlet_homeserver::{Code, Error, Result};
-use std::{cell::Cell, future::Future};
+use std::{cell::Cell, fmt::Display, future::Future};
 
 /// Worker threads per server. Two: one may be inside a callback of the host while the other goes on.
 const WORKERS: usize = 2;
@@ -59,16 +59,22 @@ impl Process {
         Self(std::process::id())
     }
 
-    /// Refuses what was made in another process than this one.
+    /// Refuses `what` was made in another process than this one.
     ///
     /// # Errors
-    /// [`Code::Closed`]; `name` is the server's.
-    pub(crate) fn check(self, name: &str) -> Result<()> {
+    /// [`Code::Closed`].
+    pub(crate) fn check(self, what: impl Display) -> Result<()> {
         if self == Self::current() {
             return Ok(());
         }
-        let about = format!("server {name}: it belongs to the process that this one was forked from");
+        let about = format!("{what}: it belongs to the process that this one was forked from");
         Err(Error::new(Code::Closed, about))
+    }
+}
+
+impl Default for Process {
+    fn default() -> Self {
+        Self::current()
     }
 }
 

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 enum { NOW_MS = 1700000000 };
 
@@ -210,6 +212,36 @@ static void warn(void) {
     CHECK(hosts[0].warned == 1 && hosts[1].warned == 0);
 }
 
+/* A process that was forked has no threads of roomlet: it is told so, and the parent's server lives on. */
+static void forked(void) {
+    roomlet_op *op = NULL, *waiting = NULL;
+    roomlet_updates *updates = NULL;
+    roomlet_error *err = NULL;
+    int status = 0;
+    pid_t child;
+    open_host(&hosts[0], &hosts[1], "one.example", 0);
+    CHECK_OK(roomlet_updates_open(hosts[0].server, text(""), &updates, &err), err);
+    CHECK_OK(roomlet_updates_next(updates, 1, NULL, NULL, &waiting, &err), err);
+    child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        CHECK(roomlet_accounts(hosts[0].server, NULL, NULL, &op, &err) == ROOMLET_CLOSED);
+        CHECK(contains(roomlet_error_message(err), "server one.example: it belongs to the process that"));
+        CHECK(roomlet_op_wait(waiting, -1, NULL, NULL) == ROOMLET_CLOSED);
+        CHECK(roomlet_server_close(hosts[0].server, NULL) == ROOMLET_CLOSED);
+        roomlet_server_free(hosts[0].server);
+        CHECK(hosts[0].released == 0);
+        /* What the parent goes on using is no leak: valgrind is not asked. */
+        execl("/bin/sh", "sh", "-c", "exit 7", (char *)NULL);
+    }
+    CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 7);
+    free(account(&hosts[0], "alice"));
+    roomlet_op_free(waiting);
+    roomlet_updates_free(updates);
+    roomlet_server_free(hosts[0].server);
+    CHECK(hosts[0].released == 1);
+}
+
 int main(void) {
     roomlet_error *err = NULL;
     int i;
@@ -228,6 +260,7 @@ int main(void) {
         await_count(&hosts[i], &hosts[i].released, 1);
         CHECK(hosts[i].logged == 2);
     }
+    forked();
     CHECK(roomlet_live_handles() == 0);
     puts("a host that decides: ok");
     return 0;

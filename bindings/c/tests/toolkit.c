@@ -96,8 +96,7 @@ static void resolve(void) {
     snprintf(wanted, sizeof wanted, "[\"%s\",\"%s\",\"%s\"]", ids[0], ids[1], ids[3]);
     is(roomlet_tool_resolve_state(text("11"), text(states), all, 4, &result, &failed), wanted);
     is(roomlet_tool_resolve_state_from(text("11"), text(states), source, NULL, &result, &failed), wanted);
-    fails(roomlet_tool_resolve_state_from(text("11"), text(states), source, states, &result, &failed),
-          ROOMLET_UNKNOWN_EVENT);
+    fails(roomlet_tool_resolve_state_from(text("11"), text(states), source, states, &result, &failed), ROOMLET_HOST);
     fails(roomlet_tool_resolve_state(text("11"), text(states), all, 3, &result, &failed), ROOMLET_UNKNOWN_EVENT);
     fails(roomlet_tool_resolve_state(text("11"), text("[1]"), all, 4, &result, &failed), ROOMLET_BAD_PARAM);
     for (int i = 0; i < 4; i++) free(events[i]), free(ids[i]);

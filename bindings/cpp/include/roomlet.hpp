@@ -57,7 +57,8 @@ struct Update {
     std::string json;
 };
 
-/// How to open a server; roomlet.h says what the fields mean. Zero and empty are the defaults.
+/// How to open a server; roomlet.h says what the fields mean, those of `roomlet_config` and of `roomlet_host`. Zero and empty
+/// are the defaults.
 struct Config {
     std::string server_name;
     std::string store_path;
@@ -75,6 +76,10 @@ struct Config {
     std::int64_t key_validity_ms = 0;
     std::uint64_t cache_bytes = 0;
     std::uint64_t room_idle_ms = 0;
+    /// The wall clock, in milliseconds since 1970. Empty: the system's. Any thread; what it throws ends the program.
+    std::function<std::int64_t()> now_ms;
+    /// Fills `len` bytes with randomness fit for keys. Empty: the system's. Any thread; what it throws ends the program.
+    std::function<void(std::uint8_t *bytes, std::size_t len)> random;
 };
 
 /// Which way a page of a timeline goes: to the past, to the present.
@@ -186,7 +191,8 @@ public:
         }
     }
 
-    /// Gives the response, whatever its status.
+    /// Gives the response, whatever its status. A second answer throws, as one with a status outside 100 to 599, which does
+    /// not count.
     void respond(const Response &response) {
         roomlet_error *error = nullptr;
         detail::check(roomlet_reply_respond(reply_, response.status, detail::bytes_of(response.body), &error), error);
@@ -264,20 +270,36 @@ public:
 
 namespace detail {
 
+/// What a server asks of its program: the `user_data` of its callbacks.
+struct World {
+    std::shared_ptr<Host> host;
+    std::function<std::int64_t()> now_ms;
+    std::function<void(std::uint8_t *, std::size_t)> random;
+};
+
 /// Runs a method of the host; no exception may cross into roomlet.
 template <typename Body> void guarded(void *user_data, Body body) noexcept {
     try {
-        body(**static_cast<std::shared_ptr<Host> *>(user_data));
+        body(*static_cast<World *>(user_data)->host);
     } catch (...) {
         // What the method was to answer has been dropped, which is an answer.
     }
 }
 
-inline roomlet_host host_of(void *user_data) {
+inline roomlet_host host_of(World *world) {
     roomlet_host host{};
     host.struct_size = sizeof host;
-    host.user_data = user_data;
-    host.release = [](void *data) { delete static_cast<std::shared_ptr<Host> *>(data); };
+    host.user_data = world;
+    host.release = [](void *data) { delete static_cast<World *>(data); };
+    // Time and keys cannot be made up in place of one that fails: noexcept ends the program.
+    if (world->now_ms) {
+        host.now_ms = [](void *data) noexcept { return static_cast<World *>(data)->now_ms(); };
+    }
+    if (world->random) {
+        host.random = [](void *data, std::uint8_t *bytes, std::size_t len) noexcept {
+            static_cast<World *>(data)->random(bytes, len);
+        };
+    }
     host.send = [](void *data, const roomlet_request *request, roomlet_reply *raw) {
         guarded(data, [&](Host &h) {
             Reply reply(raw);
@@ -351,9 +373,12 @@ public:
     using Json = Pending<std::string>;
     using Id = Pending<std::string>;
 
-    /// Opens the store; waits until it is open. `host` lives as long as the server needs it.
+    /// Opens the store; waits until it is open. `host` lives as long as the server needs it; it must not be null.
     Server(const Config &config, std::shared_ptr<Host> host) {
-        auto user_data = std::make_unique<std::shared_ptr<Host>>(std::move(host));
+        if (host == nullptr) {
+            throw Error(ROOMLET_BAD_ARGUMENT, "M_UNKNOWN", "`host`: is null");
+        }
+        auto world = std::make_unique<detail::World>(detail::World{std::move(host), config.now_ms, config.random});
         roomlet_config raw{};
         raw.struct_size = sizeof raw;
         raw.server_name = b(config.server_name);
@@ -372,13 +397,13 @@ public:
         raw.key_validity_ms = config.key_validity_ms;
         raw.cache_bytes = config.cache_bytes;
         raw.room_idle_ms = config.room_idle_ms;
-        roomlet_host callbacks = detail::host_of(user_data.get());
+        roomlet_host callbacks = detail::host_of(world.get());
         roomlet_server *server = nullptr;
         roomlet_error *error = nullptr;
         detail::check(roomlet_server_open(&raw, &callbacks, &server, &error), error);
         server_.reset(server);
         // The server now owns it, and `release` deletes it.
-        user_data.release();
+        world.release();
     }
 
     /// Closes the server; commands under way end with ROOMLET_CLOSED.
@@ -394,7 +419,8 @@ public:
         detail::check(roomlet_server_wake(server_.get(), &error), error);
     }
 
-    /// Answers another server's request; `done` gets the response on one of roomlet's threads (503 if there is none).
+    /// Answers another server's request; `done` gets the response on one of roomlet's threads (503 if there is none). Of a
+    /// body read no more than ROOMLET_MAX_REQUEST_BYTES: a larger one is answered with 413.
     void handle_request(const Request &request, std::function<void(Response)> done) {
         auto headers = detail::bytes_of(request.authorization);
         auto user_data = std::make_unique<std::function<void(Response)>>(std::move(done));

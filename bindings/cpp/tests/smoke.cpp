@@ -3,8 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <future>
 #include <map>
 #include <mutex>
 #include <stdlib.h>
@@ -235,6 +237,72 @@ TEST_F(TwoServers, CancelWhatWaits) {
         FAIL() << "a cancelled command gave a result";
     } catch (const Error &error) {
         EXPECT_EQ(error.code(), ROOMLET_CANCELLED);
+    }
+}
+
+/// The fields that are functions.
+TEST(Server, AsksForTimeAndRandomness) {
+    std::atomic<std::size_t> filled{0};
+    Config config;
+    config.server_name = "one.example";
+    config.now_ms = [] { return std::int64_t{1700000000}; };
+    config.random = [&](std::uint8_t *bytes, std::size_t len) {
+        for (std::size_t i = 0; i < len; i++) {
+            bytes[i] = static_cast<std::uint8_t>(filled++);
+        }
+    };
+    Server server(config, std::make_shared<Relay>());
+    EXPECT_GE(filled, 32u);
+    auto alice = server.create_account("alice").get();
+    auto room = server.create_room(alice).get();
+    EXPECT_NE(server.state_event(alice, room, "m.room.create", "").get().find("\"origin_server_ts\":1700000000,"),
+              std::string::npos);
+}
+
+TEST(Server, RefusesToHaveNoHost) {
+    Config config;
+    config.server_name = "one.example";
+    try {
+        Server server(config, nullptr);
+        FAIL() << "a server was opened";
+    } catch (const Error &error) {
+        EXPECT_EQ(error.code(), ROOMLET_BAD_ARGUMENT);
+    }
+}
+
+/// A body is read up to the limit that the header tells.
+TEST(Server, AnswersLargeBodies) {
+    Config config;
+    config.server_name = "one.example";
+    Server server(config, std::make_shared<Relay>());
+    for (std::size_t more : {0, 1}) {
+        Request request{"one.example", "PUT", "/_matrix/federation/v1/send/1", {}, {}};
+        request.body.assign(ROOMLET_MAX_REQUEST_BYTES + more, ' ');
+        std::promise<std::uint16_t> status;
+        server.handle_request(request, [&](Response response) { status.set_value(response.status); });
+        EXPECT_EQ(status.get_future().get(), more == 0 ? 400 : 413);
+    }
+}
+
+/// What throws in a callback is an answer.
+TEST(Server, SurvivesWhatItsHostThrows) {
+    struct Thrower : roomlet::Host {
+        void send(Request, roomlet::Reply) override { throw 1; }
+        void log(std::int32_t, std::string_view) override { throw std::runtime_error("log"); }
+        void accept_request(const std::string &, const std::string &, const std::string &, roomlet::Question) override {
+            throw std::runtime_error("no opinion");
+        }
+    };
+    Config config;
+    config.server_name = "one.example";
+    Server server(config, std::make_shared<Thrower>());
+    auto alice = server.create_account("alice").get();
+    try {
+        server.join(alice, "!x:two.example", {"two.example"}).get();
+        FAIL() << "a room was joined";
+    } catch (const Error &error) {
+        EXPECT_EQ(error.code(), ROOMLET_UNREACHABLE);
+        EXPECT_NE(std::string(error.what()).find("the host gave no response"), std::string::npos);
     }
 }
 

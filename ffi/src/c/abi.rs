@@ -24,6 +24,8 @@ pub const PREAMBLE: &str = "\
  * Threads    Any handle from any thread, unless a function says otherwise. Callbacks come on roomlet's threads, hold no
  *            lock, may call roomlet except where a function waits (that gives ROOMLET_WRONG_THREAD), must not throw, and
  *            should return soon: a server has two threads.
+ * Forks      A process that `fork` makes has no threads of roomlet, and no servers: calls on those of its parent give
+ *            ROOMLET_CLOSED, freeing one frees the handle alone. Do not fork inside a callback.
  * Growth     Structs that you fill begin with `struct_size`; set the whole struct to zero first. New fields go last; zero
  *            means \"as before\". Functions and codes are only added; the ABI version rises when one is removed.
  * Panics     are bugs in roomlet. None crosses into your code: the call gives ROOMLET_PANIC, and from then on that server

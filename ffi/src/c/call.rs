@@ -143,11 +143,12 @@ mod tests {
     use super::*;
     use crate::c::{
         bytes::{Zeroed, roomlet_bytes},
+        config::roomlet_config,
         error::{roomlet_error_code, roomlet_error_free},
         exchange::{roomlet_reply, roomlet_request},
         host::roomlet_host,
         op::{roomlet_op_free, roomlet_op_wait},
-        server::{roomlet_accounts, roomlet_config, roomlet_server_free, roomlet_server_open},
+        server::{roomlet_accounts, roomlet_server_free, roomlet_server_open},
     };
     use std::ptr;
 

@@ -1,13 +1,13 @@
 //! `include/roomlet.h` and `include/roomlet.symbols` say what the library has. With `ROOMLET_BLESS=1` these tests write
 //! the files instead of comparing them.
 
-use super::{abi, host::roomlet_host, server::roomlet_config};
+use super::{abi, config::roomlet_config, host::roomlet_host};
 use roomlet_homeserver::Code;
 use std::{fmt::Write, fs, mem::offset_of, path::PathBuf};
 
 /// The sources of the header, in the order in which a reader meets them.
-const SOURCES: [&str; 13] = [
-    "abi", "error", "bytes", "result", "op", "exchange", "host", "server", "room", "store", "read",
+const SOURCES: [&str; 14] = [
+    "abi", "error", "bytes", "result", "op", "exchange", "host", "config", "server", "room", "store", "read",
     "updates", "toolkit",
 ];
 

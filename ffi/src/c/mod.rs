@@ -8,6 +8,7 @@
 pub mod abi;
 pub mod bytes;
 mod call;
+pub mod config;
 pub mod error;
 pub mod exchange;
 mod handle;

@@ -6,7 +6,7 @@ use super::{
     handle::{self, Opaque},
     result::{self, Outcome, roomlet_result},
 };
-use crate::runtime;
+use crate::runtime::{self, Process};
 use roomlet_homeserver::{Code, Error, Result};
 use std::{
     ffi::c_void,
@@ -33,6 +33,7 @@ pub type roomlet_done = Option<
 /// What stands behind a `roomlet_op`.
 #[derive(Default)]
 pub(super) struct Op {
+    process: Process,
     cancel: Notify,
     ended: Mutex<Option<Result<Arc<Outcome>>>>,
     has_ended: Condvar,
@@ -120,6 +121,7 @@ pub unsafe extern "C" fn roomlet_op_wait(
     unsafe { Call::new(err) }.run(|args| {
         let op = handle::get(op, "op")?;
         runtime::refuse_inside("roomlet_op_wait")?;
+        op.process.check("`op`")?;
         let outcome = op.wait(u64::try_from(timeout_ms).ok().map(Duration::from_millis))?;
         if let Some(out) = args.optional_out(out) {
             out.write(handle::put(outcome));

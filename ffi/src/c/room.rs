@@ -15,7 +15,8 @@ use std::{ffi::c_void, path::PathBuf};
 /// Makes a room as `user_id`; the result is its id. `options` is a JSON object, each member of which may be absent:
 /// `preset` (`private`, the default; `trusted_private`; `public`), `version`, `name`, `topic`, `type`, `invite` (a
 /// list of user ids), `is_direct`, `additional_creators` (user ids; room versions from 12). Empty: all defaults. An invite
-/// that another server or the host refuses does not fail the room, and nothing tells of it but the members and the log.
+/// that another server or the host refuses does not fail the room, and nothing tells of it but the members and the log:
+/// to have its error, make the room without it and call `roomlet_room_invite`.
 /// Any thread.
 /// Errors: ROOMLET_BAD_JSON, ROOMLET_BAD_PARAM for a member that is unknown or of the wrong type and for creators in a
 /// version without them, ROOMLET_BAD_ID, ROOMLET_TOO_LARGE, ROOMLET_UNKNOWN_ROOM_VERSION, ROOMLET_UNKNOWN_USER
@@ -182,8 +183,8 @@ pub unsafe extern "C" fn roomlet_room_invite(
 /// Joins; the result is the event id. Where this server is not in the room, or may not let the user in under its restricted
 /// rule, the `via_count` server names in `via` are asked in turn, and the server of who invited. Takes as long as the room's
 /// state takes to arrive and be checked. Any thread.
-/// Errors: ROOMLET_DENIED, ROOMLET_FORBIDDEN if this server is in the room and neither it nor another may let the user in
-/// under its restricted rule, ROOMLET_UNREACHABLE, ROOMLET_REMOTE, ROOMLET_BAD_REPLY, ROOMLET_UNKNOWN_ROOM,
+/// Errors: ROOMLET_DENIED, also if this server is in the room and neither it nor another may let the user in under its
+/// restricted rule; ROOMLET_UNREACHABLE, ROOMLET_REMOTE, ROOMLET_BAD_REPLY, ROOMLET_UNKNOWN_ROOM,
 /// ROOMLET_UNKNOWN_ROOM_VERSION, ROOMLET_UNKNOWN_USER, ROOMLET_BAD_ID.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn roomlet_room_join(

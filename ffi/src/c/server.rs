@@ -1,8 +1,9 @@
 //! Opening and closing a server, its accounts, and requests of other servers.
 
 use super::{
-    bytes::{Args, Zeroed, roomlet_bytes},
+    bytes::roomlet_bytes,
     call::{Call, Command},
+    config::roomlet_config,
     error::{roomlet_code, roomlet_error},
     handle::{self, Opaque},
     host::{Host, ROOMLET_LOG_INFO, roomlet_host},
@@ -14,10 +15,9 @@ use crate::{
     convert,
     runtime::{self, Runtime},
 };
-use roomlet_homeserver::{Config, Env, Homeserver, Limits, Request, Result, ServerName, StoreKind};
+use roomlet_homeserver::{Config, Env, Homeserver, Request, Result};
 use std::{
     ffi::c_void,
-    mem::offset_of,
     sync::{Arc, Mutex, Once, PoisonError},
     thread,
 };
@@ -29,104 +29,6 @@ pub struct roomlet_server(());
 impl Opaque for roomlet_server {
     type Inner = Server;
     const KIND: usize = 1;
-}
-
-/// How to open a server. Zero, or empty, in any field but the first two is its default.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct roomlet_config {
-    /// `sizeof(roomlet_config)`.
-    pub struct_size: usize,
-    /// The server's name, as `example.org` or `localhost:8448`: the domain of its users. It cannot change later.
-    pub server_name: roomlet_bytes,
-    /// The path of the SQLite file that holds all state, made if it is not there. Beside it are files with the endings
-    /// `-wal` and `-shm` while it is open, and `.lock` from then on. Empty: nothing survives the close.
-    pub store_path: roomlet_bytes,
-    /// The version of rooms made without one. Default `I.1`, which Synapse does not know.
-    pub default_room_version: roomlet_bytes,
-    /// How long one outbound request may take, in milliseconds. Default 30,000.
-    pub request_timeout_ms: u64,
-    /// PDUs a second that one destination is sent after a burst. Default 40: what a Synapse process takes in.
-    pub outbound_pdus_per_second: u32,
-    /// PDUs that one destination is sent at once. Default 80.
-    pub outbound_burst: u32,
-    /// The first wait after a failed delivery, in milliseconds; it doubles each time. Default 2,000.
-    pub backoff_first_ms: u64,
-    /// The longest wait between deliveries, in milliseconds. Default 3,600,000.
-    pub backoff_max_ms: u64,
-    /// PDUs owed to one destination beyond which only the newest of each room is kept. Default 5,000.
-    pub outbox_per_destination: u64,
-    /// Missing events asked for at once. Default 20.
-    pub missing_events_per_request: u32,
-    /// Rounds of asking for missing events before the state is asked for instead. Default 20.
-    pub missing_events_rounds: u32,
-    /// PDUs of one room that wait for missing events; further ones are refused. Default 1,000.
-    pub staged_per_room: u64,
-    /// Rooms whose working state is held in memory. Default 64.
-    pub open_rooms: u64,
-    /// How long a published signing key stays valid, in milliseconds. Default 86,400,000.
-    pub key_validity_ms: i64,
-    /// Bytes of events and states that all open rooms together hold in memory, about. Default 33,554,432.
-    pub cache_bytes: u64,
-    /// How long a room that nobody touches stays in memory, in milliseconds. Default 60,000.
-    pub room_idle_ms: u64,
-}
-
-// SAFETY: integers and pointers.
-unsafe impl Zeroed for roomlet_config {}
-
-impl roomlet_config {
-    /// The size of the struct's first version, up to and with `key_validity_ms`.
-    const LEAST: usize = offset_of!(Self, key_validity_ms) + size_of::<i64>();
-
-    fn read(&self, args: &Args) -> Result<Config> {
-        let name: ServerName = args.id(self.server_name, "config.server_name")?;
-        let store = match args.optional(self.store_path, "config.store_path")? {
-            Some(path) => StoreKind::File(path.into()),
-            None => StoreKind::Memory,
-        };
-        let mut config = Config::new(name, store);
-        let limits: &mut Limits = &mut config.limits;
-        if let Some(version) = args.optional(self.default_room_version, "config.default_room_version")? {
-            limits.default_room_version = version;
-        }
-        set(&mut limits.request_timeout_ms, self.request_timeout_ms);
-        set(
-            &mut limits.outbound_pdus_per_second,
-            self.outbound_pdus_per_second,
-        );
-        set(&mut limits.outbound_burst, self.outbound_burst);
-        set(&mut limits.backoff_first_ms, self.backoff_first_ms);
-        set(&mut limits.backoff_max_ms, self.backoff_max_ms);
-        set(&mut limits.outbox_per_destination, self.outbox_per_destination);
-        set(
-            &mut limits.missing_events_per_request,
-            self.missing_events_per_request,
-        );
-        set(&mut limits.missing_events_rounds, self.missing_events_rounds);
-        set(
-            &mut limits.staged_per_room,
-            usize::try_from(self.staged_per_room).unwrap_or(usize::MAX),
-        );
-        set(
-            &mut limits.open_rooms,
-            usize::try_from(self.open_rooms).unwrap_or(usize::MAX),
-        );
-        set(&mut limits.key_validity_ms, self.key_validity_ms);
-        set(
-            &mut limits.cache_bytes,
-            usize::try_from(self.cache_bytes).unwrap_or(usize::MAX),
-        );
-        set(&mut limits.room_idle_ms, self.room_idle_ms);
-        Ok(config)
-    }
-}
-
-/// Zero leaves the default.
-fn set<T: Default + PartialEq>(limit: &mut T, given: T) {
-    if given != T::default() {
-        *limit = given;
-    }
 }
 
 /// What stands behind a `roomlet_server`.
@@ -167,6 +69,9 @@ impl Server {
     /// Ends all that is under way, closes the store, stops the threads and gives `user_data` back. Later calls wait
     /// for the first.
     fn close(&self) {
+        if self.core.check_process().is_err() {
+            return;
+        }
         self.close.call_once(|| {
             let homeserver = self.core.shut();
             let runtime = self.runtime.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -240,6 +145,7 @@ pub unsafe extern "C" fn roomlet_server_close(
     unsafe { Call::new(err) }.run(|_| {
         let server = handle::get(server, "server")?;
         runtime::refuse_inside("roomlet_server_close")?;
+        server.core.check_process()?;
         server.close();
         Ok(())
     })
@@ -287,10 +193,14 @@ pub unsafe extern "C" fn roomlet_server_wake(
     })
 }
 
+/// The largest body of a request of another server, in bytes: what is larger is answered with 413.
+pub const ROOMLET_MAX_REQUEST_BYTES: usize = 12_500_000;
+
 /// Answers a federation request that another server sent to this one. `target` is path and query as they came;
 /// `authorization` are the values of the `Authorization` headers. The result has the status and the body to send back
 /// (`roomlet_result_status`, `roomlet_result_bytes`; `Content-Type: application/json`): what is wrong with the request is
-/// said there, not by an error. If the command ends with an error, answer 503. Any thread.
+/// said there, not by an error. If the command ends with an error, answer 503. Of a body read no more than
+/// ROOMLET_MAX_REQUEST_BYTES, and answer a larger one with 413 yourself, or it is answered so here. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn roomlet_server_handle_request(
     server: *mut roomlet_server,
@@ -356,4 +266,24 @@ pub unsafe extern "C" fn roomlet_accounts(
     unsafe { Command::new(done, user_data, op_out, err) }.of_server(server, |_, homeserver| {
         Ok(async move { Ok(Outcome::text(convert::ids(&homeserver.accounts().await?))) })
     })
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if self.core.check_process().is_err() {
+            // Nothing of the parent's is ended here.
+            let runtime = self.runtime.lock().unwrap_or_else(PoisonError::into_inner).take();
+            std::mem::forget((runtime, Arc::clone(&self.core)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limit_in_the_header_is_the_one_that_holds() {
+        assert_eq!(ROOMLET_MAX_REQUEST_BYTES, roomlet_wire::limits::REQUEST_BYTES);
+    }
 }

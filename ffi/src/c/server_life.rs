@@ -1,6 +1,7 @@
 //! What the handles of one server share: whether it is open, what is under way, and whether it may be trusted.
 
 use super::host::Host;
+use crate::runtime::Process;
 use roomlet_homeserver::{Code, Error, Homeserver, Result};
 use std::sync::{
     Arc, Condvar, Mutex, MutexGuard, PoisonError,
@@ -15,6 +16,7 @@ pub(super) struct Core {
     ended: Condvar,
     closing: watch::Sender<bool>,
     poisoned: AtomicBool,
+    process: Process,
     /// The server's name, lent to C.
     pub(super) name: String,
     /// Where commands run.
@@ -46,6 +48,7 @@ impl Core {
             ended: Condvar::new(),
             closing,
             poisoned: AtomicBool::new(false),
+            process: Process::current(),
             spawner,
             host,
         }
@@ -56,6 +59,7 @@ impl Core {
     /// # Errors
     /// [`Code::Poisoned`], [`Code::Closed`].
     pub(super) fn enter(self: &Arc<Self>) -> Result<(Homeserver, Ticket)> {
+        self.check_process()?;
         if self.poisoned.load(Ordering::Acquire) {
             return Err(Error::new(
                 Code::Poisoned,
@@ -66,6 +70,14 @@ impl Core {
         let homeserver = open.homeserver.clone().ok_or_else(|| self.closed())?;
         open.pending += 1;
         Ok((homeserver, Ticket(Arc::clone(self))))
+    }
+
+    /// Refuses in a process that was forked from the server's.
+    ///
+    /// # Errors
+    /// [`Code::Closed`].
+    pub(super) fn check_process(&self) -> Result<()> {
+        self.process.check(format_args!("server {}", self.name))
     }
 
     /// After a panic: nothing of this server is trusted any more.

@@ -97,7 +97,7 @@ pub type roomlet_event_source = Option<
 
 /// As roomlet_tool_resolve_state, where `source` gives events when they are needed: a call for each step into the auth
 /// chains. Any thread.
-/// Errors: as there; ROOMLET_UNKNOWN_EVENT if `source` does not return 0; ROOMLET_BAD_EVENT if it gives what was not asked for.
+/// Errors: as there; ROOMLET_HOST if `source` does not return 0; ROOMLET_BAD_EVENT if it gives what was not asked for.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn roomlet_tool_resolve_state_from(
     version: roomlet_bytes,
@@ -123,7 +123,7 @@ pub unsafe extern "C" fn roomlet_tool_resolve_state_from(
             handle::take(lent, "events")?;
             if failed != 0 {
                 let about = format!("the host's source of events gave {failed}");
-                return Err(Error::new(Code::UnknownEvent, about));
+                return Err(Error::new(Code::Host, about));
             }
             Ok(std::mem::take(
                 &mut *events.lock().unwrap_or_else(PoisonError::into_inner),

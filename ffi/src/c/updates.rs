@@ -145,7 +145,8 @@ pub unsafe extern "C" fn roomlet_updates_last(
 }
 
 /// Forgets updates up to and with the one with token `up_to`, which every reader has handled; without this the stream only
-/// grows. The result is empty. Any thread. Errors: ROOMLET_BAD_PARAM for text that is no token.
+/// grows. The result is empty. Any thread. Errors: ROOMLET_BAD_PARAM for text that is no token, and as `roomlet_updates_next`
+/// for one beyond the newest update.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn roomlet_updates_trim(
     server: *mut roomlet_server,

@@ -14,7 +14,7 @@ use std::sync::Arc;
 #[uniffi::export(foreign)]
 #[async_trait]
 pub trait Transport: Send + Sync {
-    /// Delivers `request` to its destination and gives the response, whatever its status.
+    /// Delivers `request` to its destination and gives the response, whatever its status from 100 to 599.
     ///
     /// # Errors
     /// [`TransportError::Unreachable`] if there is no response.
@@ -124,6 +124,10 @@ pub(super) struct HostTransport(pub(super) Arc<dyn Transport>);
 impl core::Transport for HostTransport {
     async fn send(&self, request: core::Request) -> core::Result<core::Response> {
         match self.0.send(request.into()).await {
+            Ok(response) if !(100..=599).contains(&response.status) => {
+                let about = format!("the host's transport gave the status {}", response.status);
+                Err(Error::new(Code::Unreachable, about))
+            }
             Ok(response) => Ok(response.into()),
             Err(error) => Err(Error::new(Code::Unreachable, error.to_string())),
         }

@@ -197,7 +197,7 @@ impl Homeserver {
     /// Forgets the updates up to and with `up_to`, which every reader has handled. Without this the stream only grows.
     ///
     /// # Errors
-    /// 600 `Store`.
+    /// 106 `BadParam` for a position beyond the newest update, as in `updates`. 600 `Store`.
     pub async fn trim_updates(&self, up_to: u64) -> Result<(), RoomletError> {
         self.run(|server| async move { server.trim_updates(StreamPos(up_to)).await })
             .await

@@ -33,7 +33,8 @@ fn list<T, U: From<T>>(items: Vec<T>) -> Vec<U> {
 #[uniffi::export]
 impl Homeserver {
     /// Makes a room and gives its id. Invites are sent before it returns; one that another server or the host refuses fails
-    /// alone, and nothing tells of it but the members and the log.
+    /// alone, and nothing tells of it but the members and the log: to have its error, make the room without it and call
+    /// `invite`.
     ///
     /// # Errors
     /// 402 `UnknownUser`, also for an invited user of this server who is no account; 105 `UnknownRoomVersion`, 106 `BadParam` for creators in a version without them, 103 `TooLarge`.
@@ -151,7 +152,7 @@ impl Homeserver {
     /// server that sent an invite is asked too).
     ///
     /// # Errors
-    /// 300 `Denied`, 302 `Forbidden`: neither this server, which is in the room, nor another may let the user in;
+    /// 300 `Denied`, also where neither this server, which is in the room, nor another may let the user in;
     /// 400 `UnknownRoom`, 500 `Unreachable`: none of the servers; 501 `Remote`: they refused; 502 `BadReply`.
     #[uniffi::method(default(via = []))]
     pub async fn join(

@@ -118,7 +118,7 @@ impl Shared {
                 format!("server {}: unusable since a panic", self.name),
             ));
         }
-        self.process.check(&self.name)?;
+        self.process.check(format_args!("server {}", self.name))?;
         let live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
         let parts = live
             .as_ref()
@@ -194,7 +194,7 @@ impl Shared {
     /// Closes the server, then ends its runtime. On a thread of its own: it may block, and ends also when
     /// the caller no longer waits.
     pub(super) async fn close(self: &Arc<Self>) -> Result<(), RoomletError> {
-        self.process.check(&self.name)?;
+        self.process.check(format_args!("server {}", self.name))?;
         if let Some(closed) = self.closed.get() {
             return Ok(closed.clone()?);
         }
@@ -220,7 +220,7 @@ impl Shared {
 
     /// Closes the server and blocks meanwhile; whoever calls this at the same time waits for the same end.
     fn shut(&self) -> core::Result<()> {
-        self.process.check(&self.name)?;
+        self.process.check(format_args!("server {}", self.name))?;
         let shut = || {
             let live = self.live.lock().unwrap_or_else(PoisonError::into_inner).take();
             let parts = live.and_then(|mut live| Some((live.server.take()?, live.runtime.take()?)));

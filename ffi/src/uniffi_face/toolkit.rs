@@ -289,7 +289,7 @@ pub fn resolve_state(version: String, states: Vec<Vec<String>>, events: Vec<Stri
 /// As `resolve_state`, where `source` gives events when they are needed: a call for each step into the auth chains.
 ///
 /// # Errors
-/// As there; 401 `UnknownEvent` if `source` fails; 104 `BadEvent` if it gives what was not asked for.
+/// As there; 706 `Host` if `source` fails; 104 `BadEvent` if it gives what was not asked for.
 #[uniffi::export]
 pub fn resolve_state_from(
     version: String,
@@ -300,7 +300,7 @@ pub fn resolve_state_from(
         toolkit::resolve_state_from(&version, &states, |ids| {
             let failed = |error: HostError| {
                 let about = format!("the host's source of events failed: {error}");
-                Error::new(Code::UnknownEvent, about)
+                Error::new(Code::Host, about)
             };
             source.events(ids).map_err(failed)
         })

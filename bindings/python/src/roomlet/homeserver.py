@@ -140,7 +140,8 @@ class Homeserver:
         """Makes a room and gives its id; `version` is by default `Limits.default_room_version`.
 
         An invited user of this server who is no account is an error, and nothing is made then. An invite that
-        another server or the host refuses fails alone, and nothing tells of it but the members and the log.
+        another server or the host refuses fails alone, and nothing tells of it but the members and the log: to have
+        its error, make the room without it and call `invite`.
         `additional_creators` are for room versions from 12.
         """
         options = native.CreateRoom(
@@ -328,7 +329,10 @@ class Homeserver:
         return await bridge.call(self._inner.last_update())
 
     async def trim_updates(self, up_to: int) -> None:
-        """Forgets the updates up to and with `up_to`, which every reader has handled. Without this they pile up."""
+        """Forgets the updates up to and with `up_to`, which every reader has handled. Without this they pile up.
+
+        A position beyond the newest update is `Code.BAD_PARAM`.
+        """
         await bridge.call(self._inner.trim_updates(up_to))
 
 

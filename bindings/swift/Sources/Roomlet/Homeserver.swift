@@ -98,6 +98,8 @@ public final class Homeserver: Sendable {
     }
 
     /// Forgets the updates up to and with position `upTo`, which every reader has handled. Without this they pile up.
+    ///
+    /// - Throws: ``Code/badParam`` for a position beyond the newest update.
     public func trimUpdates(upTo: UInt64) async throws {
         try await cancellable { try await $0.trimUpdates(upTo: upTo) }
     }

@@ -3,7 +3,7 @@ import RoomletGenerated
 
 extension Homeserver {
     /// Makes a room and gives its id; an invite that another server or the host refuses fails alone, and nothing tells of it
-    /// but the members and the log.
+    /// but the members and the log: to have its error, make the room without it and call ``invite(_:room:target:reason:)``.
     ///
     /// - Parameters:
     ///   - version: The room version; without one `Limits.defaultRoomVersion`.

@@ -175,7 +175,10 @@ async fn a_position_that_this_store_never_gave_is_refused() {
     );
     // Nobody has handled what was not there yet.
     assert_eq!(test.a.hs.trim_updates(beyond).await, Err(error));
-    assert_eq!(test.a.hs.updates(StreamPos(0), 1).await.unwrap()[0].pos, StreamPos(1));
+    assert_eq!(
+        test.a.hs.updates(StreamPos(0), 1).await.unwrap()[0].pos,
+        StreamPos(1)
+    );
     test.a.hs.trim_updates(last).await.unwrap();
 }
 

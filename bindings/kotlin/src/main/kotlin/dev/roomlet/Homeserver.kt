@@ -48,8 +48,9 @@ public class Homeserver private constructor(private val native: Native) : AutoCl
 
     /**
      * Makes a room and gives its id. The users in [invite] are invited before it returns; an invite that another server or
-     * the host refuses fails alone, and nothing tells of it but the members and the log. Throws [Code.UNKNOWN_USER], also for
-     * an invited user of this server who is no account, and [Code.UNKNOWN_ROOM_VERSION].
+     * the host refuses fails alone, and nothing tells of it but the members and the log: to have its error, make the room
+     * without it and call [Homeserver.invite]. Throws [Code.UNKNOWN_USER], also for an invited user of this server who is
+     * no account, and [Code.UNKNOWN_ROOM_VERSION].
      *
      * @param version the room version; without one [Limits.defaultRoomVersion]
      * @param type the type in the room's create event, as `m.space`
@@ -269,7 +270,10 @@ public class Homeserver private constructor(private val native: Native) : AutoCl
     /** The position of the newest update. */
     public suspend fun lastUpdate(): Long = translated { native.lastUpdate() }.toLong()
 
-    /** Forgets the updates up to and with position [upTo], which every reader has handled. Without this they pile up. */
+    /**
+     * Forgets the updates up to and with position [upTo], which every reader has handled. Without this they pile up. Throws
+     * [Code.BAD_PARAM] for a position beyond the newest update.
+     */
     public suspend fun trimUpdates(upTo: Long): Unit = translated { native.trimUpdates(position(upTo)) }
 
     public companion object {
