@@ -1,7 +1,15 @@
 """Tags the wheel with its platform: it carries a shared library, but works with any Python 3."""
 
+import sys
+from pathlib import Path
+
 from setuptools import setup
 from setuptools.command.bdist_wheel import bdist_wheel
+
+NATIVE = Path(__file__).parent / "src" / "roomlet" / "_native"
+
+if not any(NATIVE.glob("*roomlet.*")):
+    sys.exit("the library is not in the package: run `python bindings/python/build.py --release` first")
 
 
 class PlatformWheel(bdist_wheel):

@@ -2,7 +2,7 @@
 
 from . import toolkit
 from .errors import Code, RoomletError, TransportError
-from .homeserver import Homeserver, JsonObject, Limits
+from .homeserver import Homeserver, ImportReport, JsonObject, Limits, StoreReport
 from .types import (
     Direction,
     Event,
@@ -27,6 +27,7 @@ __all__ = [
     "Event",
     "EventUpdate",
     "Homeserver",
+    "ImportReport",
     "JsonObject",
     "Limits",
     "Member",
@@ -40,6 +41,7 @@ __all__ = [
     "RoomSummary",
     "RoomletError",
     "StateChanged",
+    "StoreReport",
     "Transport",
     "TransportError",
     "Update",
