@@ -9,8 +9,6 @@
 #include <strings.h>
 
 enum {
-    /* A transaction is at most 50 PDUs of 64 KiB; this leaves room for EDUs and white space. */
-    MAX_BODY_BYTES = 16 * 1024 * 1024,
     MAX_AUTHORIZATIONS = 8,
     IDLE_SECONDS = 120
 };
@@ -31,6 +29,7 @@ typedef struct {
     struct MHD_Connection *connection;
     char *target;
     int started;
+    int too_large;
     char *body;
     size_t len;
     roomlet_bytes authorization[MAX_AUTHORIZATIONS];
@@ -134,7 +133,13 @@ static enum MHD_Result handle(void *user_data, struct MHD_Connection *connection
         return MHD_YES;
     }
     if (*upload_len > 0) {
-        char *grown = x->len + *upload_len > MAX_BODY_BYTES ? NULL : realloc(x->body, x->len + *upload_len);
+        char *grown;
+        if (x->len + *upload_len > ROOMLET_MAX_REQUEST_BYTES) {
+            x->too_large = 1; /* the rest is read and dropped, for an answer comes after the request */
+            *upload_len = 0;
+            return MHD_YES;
+        }
+        grown = realloc(x->body, x->len + *upload_len);
         if (grown == NULL) {
             return MHD_NO;
         }
@@ -146,6 +151,9 @@ static enum MHD_Result handle(void *user_data, struct MHD_Connection *connection
     }
     if (!is_up(x->http)) {
         return MHD_NO; /* the link is down: the connection breaks, whatever the answer was */
+    }
+    if (x->response == NULL && x->too_large) {
+        set_error(x, MHD_HTTP_CONTENT_TOO_LARGE, "M_TOO_LARGE");
     }
     if (x->response == NULL && strncmp(x->target, "/_matrix/", 9) == 0) {
         ask(x, method);

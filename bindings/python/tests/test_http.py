@@ -15,8 +15,8 @@ from aiohttp import web
 from conftest import Certificates
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
-from roomlet import Request, Response, RoomletError, TransportError
-from roomlet.http import FederationApp, HttpTransport, SrvRecord
+from roomlet import Homeserver, Request, Response, RoomletError, TransportError
+from roomlet.http import MAX_BODY_BYTES, FederationApp, HttpTransport, SrvRecord
 from roomlet.http.client import max_age_s
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
@@ -50,6 +50,13 @@ async def ask(app: FederationApp, scope: dict[str, Any], *bodies: bytes, gone: b
     base = {"type": "http", "method": "GET", "headers": [], "query_string": b"", "root_path": ""}
     await app({**base, **scope}, receive, send)
     return sent
+
+
+async def test_default_limit_of_a_body_is_the_homeservers() -> None:
+    async with Homeserver.open("one.test", transport=HttpTransport()) as server:
+        for length, status in ((MAX_BODY_BYTES, 400), (MAX_BODY_BYTES + 1, 413)):
+            request = Request("one.test", "PUT", "/_matrix/federation/v1/send/1", (), b" " * length)
+            assert (await server.handle_request(request)).status == status
 
 
 @pytest.mark.parametrize(

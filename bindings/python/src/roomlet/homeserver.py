@@ -98,7 +98,10 @@ class Homeserver:
         return bridge.call_now(self._inner.server_name)
 
     async def handle_request(self, request: Request) -> Response:
-        """Answers a federation request of another server; `roomlet.http.FederationApp` calls it."""
+        """Answers a federation request of another server; `roomlet.http.FederationApp` calls it.
+
+        A body of more than 12,500,000 bytes is answered with 413: read no more.
+        """
         response = await bridge.call(
             self._inner.handle_request(
                 native.Request(

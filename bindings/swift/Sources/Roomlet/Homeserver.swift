@@ -56,7 +56,11 @@ public final class Homeserver: Sendable {
         get throws { try translated { try native.serverName() } }
     }
 
-    /// Answers a federation request that came from another server, whose HTTP response it becomes.
+    /// The largest body of a request of another server, in bytes.
+    public static let maxRequestBytes = 12_500_000
+
+    /// Answers a federation request that came from another server, whose HTTP response it becomes. A body of more than
+    /// ``maxRequestBytes`` is answered with 413: read no more.
     ///
     /// - Throws: ``Code/badId`` if the destination is no server name; what else is wrong is in the response.
     public func handleRequest(_ request: Request) async throws -> Response {

@@ -126,6 +126,35 @@ struct HomeserverTests {
         try await wire.closeAll()
     }
 
+    @Test(arguments: [(0, 400), (1, 413)])
+    func bodyIsReadUpToTheLimit(more: Int, status: UInt16) async throws {
+        let server = try await wire.open("one.example")
+        let request = Request(
+            destination: "one.example", method: "PUT", target: "/_matrix/federation/v1/send/1", authorization: [],
+            body: Data(repeating: UInt8(ascii: " "), count: Homeserver.maxRequestBytes + more))
+        #expect(try await server.handleRequest(request).status == status)
+        try await wire.closeAll()
+    }
+
+    @Test func statusThatIsNoneIsAnUnreachableServer() async throws {
+        let server = try await Homeserver.open("one.example") { _ in Response(status: 0, body: Data()) }
+        let alice = try await server.createAccount("alice")
+        let joining = try await code { try await server.join(alice, room: "!x:two.example", via: ["two.example"]) }
+        #expect(joining == .unreachable)
+        try await server.close()
+    }
+
+    @Test func taskThatIsCancelledWhileItOpensHasAServerToClose() async throws {
+        try await withFolder { folder in
+            let file = folder.appendingPathComponent("hs.db").path
+            for _ in 0..<20 {
+                let opening = Task { try await Homeserver.open("one.example", path: file) { _ in throw Broken() } }
+                opening.cancel()
+                try await opening.value.close()
+            }
+        }
+    }
+
     @Test func cancelledTaskEndsItsCommandAndItsRequest() async throws {
         let (asked, asking) = AsyncStream<String>.makeStream()
         let (ended, ending) = AsyncStream<Bool>.makeStream()

@@ -15,8 +15,8 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-MAX_BODY_BYTES = 10 * 1024 * 1024
-"""The default limit of a request's body: a transaction of 50 events and 100 short-lived ones of 64 KiB each."""
+MAX_BODY_BYTES = 12_500_000
+"""The default limit of a request's body: that of `Homeserver.handle_request`."""
 
 _PREFIX = b"/_matrix/"
 _WELL_KNOWN = b"/.well-known/matrix/server"

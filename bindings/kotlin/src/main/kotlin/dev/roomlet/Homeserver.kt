@@ -3,9 +3,13 @@ package dev.roomlet
 import dev.roomlet.ffi.Config
 import dev.roomlet.ffi.CreateRoom
 import java.nio.file.Path
+import kotlinx.coroutines.CancellationException
+import kotlinx.coroutines.NonCancellable
+import kotlinx.coroutines.currentCoroutineContext
+import kotlinx.coroutines.ensureActive
 import kotlinx.coroutines.flow.Flow
 import kotlinx.coroutines.flow.flow
-import kotlinx.coroutines.runBlocking
+import kotlinx.coroutines.withContext
 
 private typealias Native = dev.roomlet.ffi.Homeserver
 
@@ -24,16 +28,17 @@ public class Homeserver private constructor(private val native: Native) : AutoCl
     /**
      * Stops all work, closes the store and lets go of the transport, policy and logger. Calls that wait throw
      * [Code.CLOSED], flows of [updates] end; closing again has no effect. Blocks the thread until all is quiet, but for
-     * no answer of another server; [shutdown] suspends instead.
+     * no answer of another server; [shutdown] suspends instead. Throws [Code.WRONG_THREAD] in the logger, which all waits for.
      */
-    override fun close(): Unit = runBlocking { shutdown() }
+    override fun close(): Unit = translated { native.closeBlocking() }
 
     /** As [close], without blocking the thread. */
     public suspend fun shutdown(): Unit = translated { native.shutdown() }
 
     /**
      * Answers a federation request that came from another server, whose HTTP response it becomes. What is wrong with
-     * the request is in the response; only a destination that is no server name throws [Code.BAD_ID].
+     * the request is in the response; only a destination that is no server name throws [Code.BAD_ID]. A body of more than
+     * [MAX_REQUEST_BYTES] is answered with 413: read no more.
      */
     public suspend fun handleRequest(request: Request): Response = translated { native.handleRequest(request) }
 
@@ -277,6 +282,9 @@ public class Homeserver private constructor(private val native: Native) : AutoCl
     public suspend fun trimUpdates(upTo: Long): Unit = translated { native.trimUpdates(position(upTo)) }
 
     public companion object {
+        /** The largest body of a request of another server, in bytes. */
+        public const val MAX_REQUEST_BYTES: Int = 12_500_000
+
         /** Updates asked for at once. */
         private const val BATCH: UInt = 100u
 
@@ -295,6 +303,7 @@ public class Homeserver private constructor(private val native: Native) : AutoCl
          * Throws [Code.BAD_ID] for a name that is none, [Code.BAD_PARAM] for the store of another server and
          * [Code.UNKNOWN_ROOM_VERSION] or [Code.BAD_PARAM] for limits that mean nothing;
          * [Code.STORE_LOCKED], [Code.STORE_DAMAGED], [Code.STORE_NEWER], [Code.STORE_FULL].
+         * A coroutine that is cancelled meanwhile ends when the homeserver is open and closed again.
          *
          * @param serverName the domain of its users; it cannot change once the store was made
          * @param path the SQLite file, made if it is not there; without one nothing survives the process
@@ -309,11 +318,20 @@ public class Homeserver private constructor(private val native: Native) : AutoCl
             policy: Policy? = null,
             logger: ((LogLevel, String) -> Unit)? = null,
             limits: Limits = Limits(),
-        ): Homeserver = translated {
+        ): Homeserver {
             val config = Config(serverName, path, limits)
-            Homeserver(
-                Native.open(config, HostTransport(transport), policy?.let(::HostPolicyAdapter), logger?.let(::HostLogger)),
-            )
+            val judge = policy?.let(::HostPolicyAdapter)
+            // Cancelled midway, what opens all the same would be closed by nobody, and its file would stay locked.
+            val homeserver = withContext(NonCancellable) {
+                translated { Homeserver(Native.open(config, HostTransport(transport), judge, logger?.let(::HostLogger))) }
+            }
+            try {
+                currentCoroutineContext().ensureActive()
+            } catch (cancelled: CancellationException) {
+                withContext(NonCancellable) { homeserver.shutdown() }
+                throw cancelled
+            }
+            return homeserver
         }
     }
 }

@@ -17,9 +17,11 @@ import kotlinx.coroutines.async
 import kotlinx.coroutines.awaitCancellation
 import kotlinx.coroutines.cancelAndJoin
 import kotlinx.coroutines.coroutineScope
+import kotlinx.coroutines.delay
 import kotlinx.coroutines.flow.collect
 import kotlinx.coroutines.flow.firstOrNull
 import kotlinx.coroutines.launch
+import kotlinx.coroutines.runBlocking
 import kotlinx.coroutines.withTimeout
 import org.junit.jupiter.api.io.TempDir
 
@@ -204,6 +206,64 @@ class HomeserverTest {
         assertEquals(Code.CLOSED, codeOf { server.accounts() })
         assertEquals(Code.CLOSED, codeOf { server.wake() })
         assertEquals("one.example", server.serverName)
+    }
+
+    @Test
+    fun `cancelled opening leaves the file free`(@TempDir folder: Path) = story {
+        val file = folder.resolve("hs.db").toString()
+        suspend fun open() = Homeserver.open("one.example", file, Wire())
+        open().close()
+        repeat(40) { steps ->
+            coroutineScope {
+                val opening = async(Dispatchers.Default) { open() }
+                delay(steps * 250L / 1000)
+                opening.cancel()
+                try {
+                    opening.await().close()
+                } catch (_: CancellationException) {
+                    // It was in time.
+                }
+            }
+            open().close()
+        }
+    }
+
+    @Test
+    fun `close in the logger is refused instead of waiting for itself`() = story {
+        val refused = CompletableDeferred<Code?>()
+        val opened = CompletableDeferred<Homeserver>()
+        val logger = { level: LogLevel, _: String ->
+            if (level == LogLevel.WARN) {
+                runBlocking { refused.complete(codeOf { opened.await().close() }) }
+            }
+        }
+        Homeserver.open("one.example", transport = Wire(), logger = logger).use { server ->
+            opened.complete(server)
+            val header = "X-Matrix origin=\"two.example\",destination=\"one.example\",key=\"ed25519:1\",sig=\"" +
+                "A".repeat(86) + "\""
+            val target = "/_matrix/federation/v1/event/x"
+            server.handleRequest(Request("one.example", "GET", target, listOf(header), byteArrayOf()))
+            assertEquals(Code.WRONG_THREAD, refused.await())
+        }
+    }
+
+    @Test
+    fun `body is read up to the limit`() = story {
+        Wire().with("one.example") { server ->
+            for ((length, status) in listOf(Homeserver.MAX_REQUEST_BYTES to 400, Homeserver.MAX_REQUEST_BYTES + 1 to 413)) {
+                val body = ByteArray(length) { ' '.code.toByte() }
+                val request = Request("one.example", "PUT", "/_matrix/federation/v1/send/1", emptyList(), body)
+                assertEquals(status.toUShort(), server.handleRequest(request).status)
+            }
+        }
+    }
+
+    @Test
+    fun `status that is none is an unreachable server`() = story {
+        Homeserver.open("one.example", transport = { Response(0u, byteArrayOf()) }).use { server ->
+            val alice = server.createAccount("alice")
+            assertEquals(Code.UNREACHABLE, codeOf { server.join(alice, "!x:two.example", listOf("two.example")) })
+        }
     }
 
     @Test
