@@ -14,23 +14,41 @@ use std::{
 /// What a page lists: what is in a source file.
 struct Page {
     file: &'static str,
+    /// The heading of the table's first column.
+    lists: &'static str,
     source: &'static str,
     /// The names in the source that have to have a row.
     names: fn(&str) -> BTreeSet<String>,
+    /// The names that a source file of a language declares or uses.
+    mentions: fn(&str) -> BTreeSet<String>,
 }
 
-const PAGES: [Page; 2] = [
+const PAGES: [Page; 3] = [
     Page {
         file: "docs/operations.md",
+        lists: "Operation",
         source: "core/homeserver/src/homeserver.rs",
         names: operations,
+        mentions: calls,
+    },
+    Page {
+        file: "docs/operations.md",
+        lists: "Callback",
+        source: "include/roomlet.layout",
+        names: callbacks,
+        mentions: words,
     },
     Page {
         file: "docs/toolkit.md",
+        lists: "Operation",
         source: "core/toolkit/src/lib.rs",
         names: functions,
+        mentions: calls,
     },
 ];
+
+/// A cell of what a language does without, as the page says why.
+const NONE: &str = "—";
 
 /// Operations for Rust programs alone: what they take is a Rust trait.
 const RUST_ONLY: &[&str] = &["open_with"];
@@ -60,6 +78,8 @@ const LANGUAGES: &[Language] = &[
         declared_in: &[
             "bindings/python/src/roomlet/homeserver.py",
             "bindings/python/src/roomlet/toolkit.py",
+            "bindings/python/src/roomlet/types.py",
+            "bindings/python/src/roomlet/_bridge.py",
         ],
         tested_in: &["bindings/python/tests"],
     },
@@ -97,7 +117,7 @@ fn check(context: &Context, page: &Page, wrong: &mut Vec<String>) -> Result<usiz
     let (file, source) = (page.file, page.source);
     let mut names = (page.names)(&read(&context.root.join(source))?);
     names.retain(|operation| !RUST_ONLY.contains(&operation.as_str()));
-    let table = rows(&read(&context.root.join(file))?).with_context(|| file.to_owned())?;
+    let table = rows(&read(&context.root.join(file))?, page.lists).with_context(|| file.to_owned())?;
     for operation in names.iter().filter(|operation| !table.contains_key(*operation)) {
         wrong.push(format!("{file} has no row for `{operation}`"));
     }
@@ -107,10 +127,13 @@ fn check(context: &Context, page: &Page, wrong: &mut Vec<String>) -> Result<usiz
         ));
     }
     for (column, language) in LANGUAGES.iter().enumerate() {
-        let declared = called(context, language.declared_in)?;
-        let tested = called(context, language.tested_in)?;
+        let declared = mentioned(context, language.declared_in, page.mentions)?;
+        let tested = mentioned(context, language.tested_in, page.mentions)?;
         for (operation, cells) in &table {
             let name = &cells[column];
+            if name == NONE {
+                continue;
+            }
             if !declared.contains(name) {
                 wrong.push(format!(
                     "{}: `{operation}`: `{name}` is not declared",
@@ -153,15 +176,28 @@ fn operations(source: &str) -> BTreeSet<String> {
     source.lines().filter_map(line).collect()
 }
 
-/// The rows of the table whose heading names the languages in their order: operation to names.
-fn rows(page: &str) -> Result<BTreeMap<String, Vec<String>>> {
+/// The functions among the fields of `roomlet_host`, by its layout.
+fn callbacks(layout: &str) -> BTreeSet<String> {
+    let host = layout
+        .lines()
+        .skip_while(|line| !line.starts_with("roomlet_host "));
+    host.skip(1)
+        .take_while(|line| line.starts_with(' '))
+        .filter_map(|line| line.split_whitespace().last())
+        .filter(|field| !["struct_size", "user_data", "release"].contains(field))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The rows of the table whose heading has `lists` and the languages in their order: operation to names.
+fn rows(page: &str, lists: &str) -> Result<BTreeMap<String, Vec<String>>> {
     let cells = |line: &str| -> Vec<String> {
         line.trim_matches('|')
             .split('|')
             .map(|cell| cell.trim().trim_matches('`').to_owned())
             .collect()
     };
-    let heading: Vec<&str> = std::iter::once("Operation")
+    let heading: Vec<&str> = std::iter::once(lists)
         .chain(LANGUAGES.iter().map(|it| it.name))
         .collect();
     let mut lines = page.lines().skip_while(|line| cells(line) != heading).skip(2);
@@ -179,8 +215,12 @@ fn rows(page: &str) -> Result<BTreeMap<String, Vec<String>>> {
     Ok(table)
 }
 
-/// The names that the source files below the paths declare or call.
-fn called(context: &Context, paths: &[&str]) -> Result<BTreeSet<String>> {
+/// The names that `mentions` finds in the source files below the paths.
+fn mentioned(
+    context: &Context,
+    paths: &[&str],
+    mentions: fn(&str) -> BTreeSet<String>,
+) -> Result<BTreeSet<String>> {
     let mut found = BTreeSet::new();
     let mut open: Vec<_> = paths.iter().map(|path| context.root.join(path)).collect();
     while let Some(path) = open.pop() {
@@ -189,7 +229,7 @@ fn called(context: &Context, paths: &[&str]) -> Result<BTreeSet<String>> {
                 open.push(entry?.path());
             }
         } else if is_source(&path) {
-            found.extend(calls(&read(&path)?).map(str::to_owned));
+            found.extend(mentions(&read(&path)?));
         }
     }
     Ok(found)
@@ -197,8 +237,8 @@ fn called(context: &Context, paths: &[&str]) -> Result<BTreeSet<String>> {
 
 /// The words of a source that stand as functions or members do: before a parenthesis or after a dot; and those
 /// with the prefix of the C API, which also go by pointer, and capitalized ones, which construct.
-fn calls(source: &str) -> impl Iterator<Item = &str> {
-    source
+fn calls(source: &str) -> BTreeSet<String> {
+    let found = source
         .split_inclusive(|letter| !is_word(letter))
         .scan('\n', |before, piece| {
             let word = piece.trim_end_matches(|letter| !is_word(letter));
@@ -210,7 +250,16 @@ fn calls(source: &str) -> impl Iterator<Item = &str> {
             *before = after.unwrap_or('\n');
             Some(stands.then_some(word).filter(|word| !word.is_empty()))
         })
-        .flatten()
+        .flatten();
+    found.map(str::to_owned).collect()
+}
+
+/// All words of a source.
+fn words(source: &str) -> BTreeSet<String> {
+    source
+        .split(|letter| !is_word(letter))
+        .map(str::to_owned)
+        .collect()
 }
 
 fn is_source(path: &Path) -> bool {
@@ -278,24 +327,32 @@ mod tests {
     }
 
     #[test]
+    fn functions_of_the_host_are_callbacks() {
+        let layout = "roomlet_config size 8\n  0 struct_size\nroomlet_host size 24\n  0 struct_size\n  8 user_data\n  16 send\n";
+        assert_eq!(callbacks(layout), ["send"].map(str::to_owned).into());
+    }
+
+    #[test]
     fn cells_are_read_without_their_marks() {
         let page = "# Operations\n\n| Operation | C | C++ | Python | Kotlin | Swift |\n|---|---|---|---|---|---|\n\
                     | `open` | `a_open` | `b` | `c` | `d` | `e` |\n\nMore.\n";
-        let table = rows(page).expect("a table");
+        let table = rows(page, "Operation").expect("a table");
         assert_eq!(table["open"], ["a_open", "b", "c", "d", "e"]);
     }
 
     #[test]
     fn a_page_without_the_table_is_refused() {
-        assert!(rows("| Operation | C |\n|---|---|\n| `open` | `a` |\n").is_err());
+        assert!(rows("| Operation | C |\n|---|---|\n| `open` | `a` |\n", "Operation").is_err());
     }
 
     #[test]
     fn only_what_stands_as_a_call_counts() {
         let source = "state = server.rooms\njoin(roomlet_room_send, x.leave (y))";
         assert_eq!(
-            calls(source).collect::<Vec<_>>(),
+            calls(source),
             ["rooms", "join", "roomlet_room_send", "leave"]
+                .map(str::to_owned)
+                .into()
         );
     }
 }

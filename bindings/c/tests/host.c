@@ -1,4 +1,4 @@
-/* What a host can decide and is told: policy, clock, randomness, log, wake-ups, and a free inside a callback. */
+/* What a host can decide and is told: invites, clock, randomness, log, wake-ups; a free inside a callback, a fork. */
 #include "support.h"
 
 #include <pthread.h>

@@ -76,8 +76,14 @@ static void release(void *user_data) {
 }
 
 roomlet_server *relay_open(const char *name, const char *path) {
-    roomlet_config config;
     roomlet_host host;
+    memset(&host, 0, sizeof host);
+    return relay_open_with(name, path, &host);
+}
+
+roomlet_server *relay_open_with(const char *name, const char *path, const roomlet_host *policy) {
+    roomlet_config config;
+    roomlet_host host = *policy;
     roomlet_server *server = NULL;
     roomlet_error *err = NULL;
     memset(&config, 0, sizeof config);
@@ -85,7 +91,6 @@ roomlet_server *relay_open(const char *name, const char *path) {
     config.server_name = text(name);
     config.store_path = text(path);
     config.backoff_first_ms = 50;
-    memset(&host, 0, sizeof host);
     host.struct_size = sizeof host;
     host.send = send_request;
     host.release = release;

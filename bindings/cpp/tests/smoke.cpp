@@ -3,7 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
+#include <chrono>
+#include <condition_variable>
 #include <filesystem>
 #include <fstream>
 #include <future>
@@ -238,6 +241,88 @@ TEST_F(TwoServers, CancelWhatWaits) {
     } catch (const Error &error) {
         EXPECT_EQ(error.code(), ROOMLET_CANCELLED);
     }
+}
+
+/// Writes down what it is asked, and refuses eve, invites and `x.refused`.
+class Judge : public Relay {
+public:
+    void updates_available(std::string_view token) override { note("updates " + std::to_string(!token.empty())); }
+    void accept_invite(const std::string &room, const std::string &sender, const std::string &invitee,
+                       roomlet::Question question) override {
+        note("invite " + room + ' ' + sender + ' ' + invitee);
+        question.answer(false);
+    }
+    void accept_join(const std::string &room, const std::string &user, roomlet::Question question) override {
+        note("join " + room + ' ' + user);
+        question.answer(user.rfind("@eve:", 0) != 0);
+    }
+    void accept_request(const std::string &origin, const std::string &method, const std::string &target,
+                        roomlet::Question question) override {
+        note("request " + origin + ' ' + method + ' ' + target.substr(0, 20));
+        question.answer(true);
+    }
+    void accept_event(const std::string &room, const std::string &event, const std::string &sender,
+                      const std::string &type, roomlet::Question question) override {
+        note("event " + room + ' ' + event + ' ' + sender + ' ' + type);
+        question.answer(type != "x.refused");
+    }
+
+    /// Waits until it was asked this.
+    void await(const std::string &line) {
+        std::unique_lock<std::mutex> lock(mutex_);
+        auto found = [&] { return std::find(lines_.begin(), lines_.end(), line) != lines_.end(); };
+        EXPECT_TRUE(changed_.wait_for(lock, std::chrono::seconds(20), found)) << line;
+    }
+
+private:
+    void note(std::string line) {
+        std::lock_guard<std::mutex> lock(mutex_);
+        lines_.push_back(std::move(line));
+        changed_.notify_all();
+    }
+
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    std::vector<std::string> lines_;
+};
+
+TEST(Server, AsksItsPolicy) {
+    auto judge = std::make_shared<Judge>();
+    Config config;
+    Server one((config.server_name = "one.example", config), judge);
+    Server two((config.server_name = "two.example", config), judge);
+    judge->reach(one);
+    judge->reach(two);
+    auto alice = one.create_account("alice").get(), eve = one.create_account("eve").get();
+    auto bob = two.create_account("bob").get();
+    auto code = [](auto &&pending) {
+        try {
+            pending.get();
+            return ROOMLET_OK;
+        } catch (const Error &error) {
+            return error.code();
+        }
+    };
+
+    auto room = two.create_room(bob, R"({"preset":"public"})").get();
+    EXPECT_EQ(code(one.join(eve, room, {"two.example"})), ROOMLET_REMOTE);
+    EXPECT_EQ(code(one.join(alice, room, {"two.example"})), ROOMLET_OK);
+    judge->await("join " + room + ' ' + eve);
+    judge->await("join " + room + ' ' + alice);
+    judge->await("request one.example PUT /_matrix/federation/");
+    judge->await("updates 1");
+
+    auto refused = one.send(alice, room, "x.refused", "{}").get();
+    auto taken = one.send(alice, room, "x.taken", "{}").get();
+    judge->await("event " + room + ' ' + refused + ' ' + alice + " x.refused");
+    judge->await("event " + room + ' ' + taken + ' ' + alice + " x.taken");
+    EXPECT_EQ(code(two.event(bob, room, refused)), ROOMLET_UNKNOWN_EVENT);
+
+    auto other = one.create_room(alice).get();
+    EXPECT_EQ(code(one.invite(alice, other, bob)), ROOMLET_REMOTE);
+    judge->await("invite " + other + ' ' + alice + ' ' + bob);
+    one.close();
+    two.close();
 }
 
 /// The fields that are functions.

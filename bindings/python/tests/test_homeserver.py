@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -497,7 +498,7 @@ async def test_what_does_not_work_between_servers_is_logged(caplog: pytest.LogCa
         header = 'X-Matrix origin="two.test",destination="one.test",key="ed25519:1",sig="' + "A" * 86 + '"'
         response = await one.handle_request(Request("one.test", "GET", target, [header], b""))
         assert response.status == 401
-    lines = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    lines = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert len(lines) == 2
     assert lines[0].startswith("server one.test: key ed25519:1 of server two.test, valid at ")
     assert lines[0].endswith(": server two.test: two.test is not there")

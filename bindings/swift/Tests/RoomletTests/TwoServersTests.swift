@@ -84,6 +84,51 @@ struct TwoServersTests {
         try await wire.closeAll()
     }
 
+    /// Writes down what it is asked, and refuses eve and `x.refused`.
+    struct Judge: Policy {
+        let asked = Lines()
+
+        func acceptJoin(roomId: String, userId: String) async throws -> Bool {
+            asked.add(.info, "join \(roomId) \(userId)")
+            return !userId.hasPrefix("@eve:")
+        }
+
+        func acceptRequest(origin: String, method: String, target: String) async throws -> Bool {
+            asked.add(.info, "request \(origin) \(method) \(target.prefix(20))")
+            return true
+        }
+
+        func acceptEvent(roomId: String, eventId: String, sender: String, kind: String) async throws -> Bool {
+            asked.add(.info, "event \(roomId) \(eventId) \(sender) \(kind)")
+            return kind != "x.refused"
+        }
+    }
+
+    @Test func policyIsAskedAboutJoinsRequestsAndEvents() async throws {
+        let judge = Judge()
+        let one = try await wire.open("one.example")
+        let two = try await wire.open("two.example", policy: judge)
+        let alice = try await one.createAccount("alice")
+        let eve = try await one.createAccount("eve")
+        let bob = try await two.createAccount("bob")
+        let room = try await two.createRoom(bob, preset: .public)
+        #expect(try await code { try await one.join(eve, room: room, via: ["two.example"]) } == .remote)
+        try await one.join(alice, room: room, via: ["two.example"])
+        let refused = try await one.send(alice, room: room, kind: "x.refused", content: "{}")
+        let taken = try await one.send(alice, room: room, kind: "x.taken", content: "{}")
+        try await two.await(event: taken)
+        #expect(try await code { _ = try await two.event(bob, room: room, event: refused) } == .unknownEvent)
+        let wanted = [
+            "info join \(room) \(eve)",
+            "info join \(room) \(alice)",
+            "info request one.example PUT /_matrix/federation/",
+            "info event \(room) \(refused) \(alice) x.refused",
+            "info event \(room) \(taken) \(alice) x.taken",
+        ]
+        #expect(Set(wanted).isSubset(of: judge.asked.all))
+        try await wire.closeAll()
+    }
+
     /// Refuses carol and fails on dave.
     struct Choosy: Policy {
         func acceptInvite(roomId: String, sender: String, invitee: String) async throws -> Bool {

@@ -1,6 +1,7 @@
 package dev.roomlet
 
 import java.nio.file.Path
+import java.util.concurrent.ConcurrentLinkedQueue
 import kotlin.test.Test
 import kotlin.test.assertContains
 import kotlin.test.assertEquals
@@ -86,6 +87,49 @@ class TwoServersTest {
             two.awaitMembership(bob, room, "invite")
             assertNotNull(two.leave(bob, room))
             assertEquals(listOf(Member(alice, "join")), one.members(alice, room, "join"))
+        }
+    }
+
+    @Test
+    fun `policy is asked about joins, requests and events`() = story {
+        val asked = ConcurrentLinkedQueue<String>()
+        val policy = object : Policy {
+            override suspend fun acceptJoin(roomId: String, userId: String): Boolean {
+                asked += "join $roomId $userId"
+                return !userId.startsWith("@eve:")
+            }
+
+            override suspend fun acceptRequest(origin: String, method: String, target: String): Boolean {
+                asked += "request $origin $method ${target.take(20)}"
+                return true
+            }
+
+            override suspend fun acceptEvent(roomId: String, eventId: String, sender: String, kind: String): Boolean {
+                asked += "event $roomId $eventId $sender $kind"
+                return kind != "x.refused"
+            }
+        }
+        val wire = Wire()
+        wire.with("one.example") { one ->
+            wire.with("two.example", policy = policy) { two ->
+                val (alice, eve) = listOf("alice", "eve").map { one.createAccount(it) }
+                val bob = two.createAccount("bob")
+                val room = two.createRoom(bob, Preset.PUBLIC)
+                assertEquals(Code.REMOTE, codeOf { one.join(eve, room, listOf("two.example")) })
+                one.join(alice, room, listOf("two.example"))
+                val refused = one.send(alice, room, "x.refused", "{}")
+                val taken = one.send(alice, room, "x.taken", "{}")
+                two.awaitEvent(taken)
+                assertEquals(Code.UNKNOWN_EVENT, codeOf { two.event(bob, room, refused) })
+                val wanted = listOf(
+                    "join $room $eve",
+                    "join $room $alice",
+                    "request one.example PUT /_matrix/federation/",
+                    "event $room $refused $alice x.refused",
+                    "event $room $taken $alice x.taken",
+                )
+                assertEquals(emptyList(), wanted - asked.toSet())
+            }
         }
     }
 
