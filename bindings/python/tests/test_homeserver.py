@@ -324,6 +324,18 @@ async def test_content_that_is_no_canonical_object_is_refused(content: Any) -> N
         assert await server.last_update() == before
 
 
+async def test_one_id_is_not_taken_for_a_list_of_letters() -> None:
+    async with Wire().open("one.test") as server:
+        alice = await server.create_account("alice")
+        for call in (
+            lambda: server.create_room(alice, invite="@bob:two.test"),
+            lambda: server.create_room(alice, version="12", additional_creators="@bob:two.test"),
+            lambda: server.join(alice, "!x:two.test", via="two.test"),
+        ):
+            with pytest.raises(TypeError, match="a list of ids is wanted, not one: '.*two.test'"):
+                await call()
+
+
 async def test_closed_server_refuses_and_closes_again() -> None:
     server = await Homeserver.open("one.test", transport=Wire())
     await server.close()

@@ -153,9 +153,9 @@ class Homeserver:
             name=name,
             topic=topic,
             room_type=type,
-            invite=list(invite),
+            invite=_ids(invite),
             is_direct=is_direct,
-            additional_creators=list(additional_creators),
+            additional_creators=_ids(additional_creators),
         )
         return await bridge.call(self._inner.create_room(user_id, options))
 
@@ -167,7 +167,7 @@ class Homeserver:
         The new room takes over what the old one says of itself, and no members; the old one gets a tombstone that
         points to it.
         """
-        return await bridge.call(self._inner.upgrade_room(user_id, room_id, version, list(additional_creators)))
+        return await bridge.call(self._inner.upgrade_room(user_id, room_id, version, _ids(additional_creators)))
 
     async def import_room(self, archive: str | os.PathLike[str], *, trusted: bool = False) -> ImportReport:
         """Takes a whole room from a file of its events in federation form.
@@ -205,7 +205,7 @@ class Homeserver:
 
     async def join(self, user_id: str, room_id: str, *, via: Iterable[str] = ()) -> str:
         """Joins, through one of the servers `via` if this server is not in the room."""
-        return await bridge.call(self._inner.join(user_id, room_id, list(via)))
+        return await bridge.call(self._inner.join(user_id, room_id, _ids(via)))
 
     async def leave(self, user_id: str, room_id: str, *, reason: str | None = None) -> str | None:
         """Leaves or rejects an invite.
@@ -394,6 +394,12 @@ async def _closed(opening: asyncio.Future[Homeserver]) -> None:
     except Exception:
         return
     await homeserver.close()
+
+
+def _ids(ids: Iterable[str]) -> list[str]:
+    if isinstance(ids, str):
+        raise TypeError(f"a list of ids is wanted, not one: {ids!r}")
+    return list(ids)
 
 
 def _text(content: JsonObject | str) -> str:
