@@ -65,6 +65,23 @@ def _uniffi_set_future_result(""",
         return
 """,
     ),
+    # A call that is cancelled may have its result already, which nobody would free: a server would stay open for ever.
+    (
+        """            _uniffi_rust_call_with_error(error_ffi_converter, ffi_complete, rust_future)
+        )
+    finally:
+""",
+        """            _uniffi_rust_call_with_error(error_ffi_converter, ffi_complete, rust_future)
+        )
+    except asyncio.CancelledError:
+        try:
+            lift_func(_uniffi_rust_call_with_error(error_ffi_converter, ffi_complete, rust_future))
+        except Exception:
+            pass  # There is none, or it is an error.
+        raise
+    finally:
+""",
+    ),
     # What still waits when the interpreter ends is torn down with it: freeing the future would call back into Python,
     # which is half gone.
     (

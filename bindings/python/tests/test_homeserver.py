@@ -374,6 +374,37 @@ async def test_cancelled_opening_leaves_the_file_free(tmp_path: Path) -> None:
         await (await Homeserver.open("one.test", path=path, transport=Wire())).close()
 
 
+@pytest.mark.parametrize("turns", range(6))
+async def test_result_of_a_cancelled_call_is_freed(turns: int, tmp_path: Path) -> None:
+    path = tmp_path / "hs.db"
+    bridge.Loop.leave(bridge.Loop.enter())
+    config = native.Config(server_name="one.test", path=str(path), limits=None)
+    opening = asyncio.ensure_future(native.Homeserver.open(config, bridge.HostTransport(Wire()), None, None))
+    await asyncio.sleep(0)
+    # It opens while the loop does not look, and is cancelled in one of the turns in which the loop comes to see it.
+    time.sleep(0.2)
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    if opening.cancel():
+        with pytest.raises(asyncio.CancelledError):
+            await opening
+    else:
+        opening.result().close_blocking()
+    del opening
+    async with asyncio.timeout(DEADLINE_S):
+        await (await open_when_free(path)).close()
+
+
+async def open_when_free(path: Path) -> Homeserver:
+    """Opens a file that somebody is about to let go of."""
+    while True:
+        try:
+            return await Homeserver.open("one.test", path=path, transport=Wire())
+        except RoomletError as error:
+            assert error.code is Code.STORE_LOCKED
+            await asyncio.sleep(0.01)
+
+
 async def wait_for_opening(path: Path) -> Homeserver:
     return await Homeserver.open("one.test", path=path, transport=Wire())
 

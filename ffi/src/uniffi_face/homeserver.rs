@@ -51,7 +51,7 @@ impl Homeserver {
     /// nothing is refused.
     ///
     /// # Errors
-    /// 106 `BadParam`: the store is another server's, or `key_validity_ms` is not above 0. 105 `UnknownRoomVersion`:
+    /// 106 `BadParam`: the store is another server's, its path is empty, or `key_validity_ms` is not above 0. 105 `UnknownRoomVersion`:
     /// `default_room_version`. 102 `BadId`: the name. 602 `StoreLocked`: another owner holds the file. 603 `StoreDamaged`,
     /// 604 `StoreNewer`, 601 `StoreFull`, 600 `Store`.
     #[uniffi::constructor(default(policy = None, logger = None))]
