@@ -5,7 +5,7 @@ use roomlet_homeserver::{
     StoreReport, StreamPos, Trust, UpdateEntry, UserId,
 };
 use roomlet_toolkit::{ParsedId, RoomVersionInfo, Verdict};
-use roomlet_wire::{Map, Value, json};
+use roomlet_wire::{Excerpt, Map, Value, json};
 
 /// A JSON object being written, its members in the order of the calls.
 struct Object(String);
@@ -165,7 +165,10 @@ pub(crate) fn position(token: &str) -> Result<StreamPos> {
         return Ok(StreamPos(0));
     }
     let bad = || {
-        let about = format!("the update token is not one that roomlet gave: {token:?}");
+        let about = format!(
+            "the update token is not one that roomlet gave: {:?}",
+            Excerpt(token)
+        );
         Error::new(Code::BadParam, about)
     };
     if !token.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -444,5 +447,11 @@ mod tests {
         for bad in ["+1", "-1", "1 ", "18446744073709551616"] {
             assert_eq!(position(bad).unwrap_err().code(), Code::BadParam, "{bad:?}");
         }
+        let long = position(&"9".repeat(1_000_000)).unwrap_err();
+        let about = format!(
+            "the update token is not one that roomlet gave: \"{}\"… (1000000 bytes)",
+            "9".repeat(60)
+        );
+        assert_eq!(long.about(), about);
     }
 }

@@ -6,7 +6,9 @@ use crate::{
     types::{Direction, Member, Page, RoomEvent, RoomSummary},
 };
 use roomlet_store::{EventRow, TimelinePos};
-use roomlet_wire::{Code, Error, EventId, EventNum, Pdu, Result, RoomId, RoomVersion, UserId, Verified};
+use roomlet_wire::{
+    Code, Error, EventId, EventNum, Excerpt, Pdu, Result, RoomId, RoomVersion, UserId, Verified,
+};
 use std::collections::BTreeSet;
 
 /// Events in one page, whatever is asked for.
@@ -57,7 +59,7 @@ fn parse_token(text: &str) -> Result<TimelinePos> {
     pos.ok_or_else(|| {
         Error::new(
             Code::BadParam,
-            format!("timeline token {text:?} was not made by this library"),
+            format!("timeline token {:?} was not made by this library", Excerpt(text)),
         )
     })
 }

@@ -58,8 +58,8 @@ fn bad(what: &str, text: &str, rule: &str) -> Error {
     Error::new(Code::BadId, format!("{what} {:?}: {rule}", Excerpt(text)))
 }
 
-/// At most 60 characters of a text, for messages.
-struct Excerpt<'a>(&'a str);
+/// At most 60 characters of a text, quoted, for messages: what was given may be of any length.
+pub struct Excerpt<'a>(pub &'a str);
 
 impl fmt::Debug for Excerpt<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

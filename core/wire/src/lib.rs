@@ -23,7 +23,7 @@ pub mod text;
 pub mod version;
 
 pub use error::{Code, Error, Result};
-pub use id::{EventId, KeyId, RoomAlias, RoomId, ServerName, UserId};
+pub use id::{EventId, Excerpt, KeyId, RoomAlias, RoomId, ServerName, UserId};
 pub use json::{Map, Value};
 pub use num::{EventNum, RoomNum, SlotNum, StateNum, StreamPos};
 pub use pdu::{Parsed, Pdu, Verified};

@@ -3,6 +3,7 @@
 //! Code asks a flag, never a version's name.
 
 use crate::error::{Code, Error, Result};
+use crate::id::Excerpt;
 use alloc::{format, vec::Vec};
 
 /// How events look on the wire (EV-2, ID-8).
@@ -201,7 +202,7 @@ impl RoomVersion {
     pub fn named(id: &str) -> Result<&'static RoomVersion> {
         Self::get(id).ok_or_else(|| {
             let all = Self::supported().collect::<Vec<_>>().join(", ");
-            let about = format!("room version {id:?} is not one of {all}");
+            let about = format!("room version {:?} is not one of {all}", Excerpt(id));
             Error::new(Code::UnknownRoomVersion, about)
         })
     }

@@ -51,9 +51,9 @@ impl Homeserver {
     /// nothing is refused.
     ///
     /// # Errors
-    /// 106 `BadParam`: the store is another server's, its path is empty, or `key_validity_ms` is not above 0. 105 `UnknownRoomVersion`:
-    /// `default_room_version`. 102 `BadId`: the name. 602 `StoreLocked`: another owner holds the file. 603 `StoreDamaged`,
-    /// 604 `StoreNewer`, 601 `StoreFull`, 600 `Store`.
+    /// 106 `BadParam`: the store is another server's, its path is empty, or `key_validity_ms` is not above 0.
+    /// 105 `UnknownRoomVersion`: `default_room_version`. 102 `BadId`: the name. 602 `StoreLocked`: another owner holds the
+    /// file. 603 `StoreDamaged`, 604 `StoreNewer`, 601 `StoreFull`, 600 `Store`.
     #[uniffi::constructor(default(policy = None, logger = None))]
     pub async fn open(
         config: Config,
