@@ -1,6 +1,7 @@
 //! The resident's and the invitee's side of join, leave and invite (FED-30 … FED-38).
 
 use crate::{
+    fetch::{Pace, Round},
     inner::Inner,
     room::{OpenRoom, Outcome, Outgoing},
 };
@@ -10,7 +11,7 @@ use roomlet_wire::{
     json::{self, Raw},
     pdu::Draft,
 };
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 fn bad(about: String) -> Error {
     Error::new(Code::BadParam, about)
@@ -245,8 +246,8 @@ impl Inner {
         if is_known || (missing.prev.is_empty() && missing.auth.is_empty()) {
             return Ok(!is_known);
         }
-        let mut away = BTreeSet::new();
-        match self.ingest_fetching(&pdu.room_id, pdu, None, &mut away).await? {
+        let mut round = Round::new(Pace::Patient);
+        match self.ingest_fetching(&pdu.room_id, pdu, None, &mut round).await? {
             Outcome::Missing(_) => Err(bad(format!("event {} cites events that nobody has", pdu.id))),
             _ => Ok(true),
         }

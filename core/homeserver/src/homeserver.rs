@@ -112,6 +112,7 @@ impl Homeserver {
             config,
             joining: Default::default(),
             repairing: Default::default(),
+            slow: Default::default(),
             wakes: watch::Sender::new(()),
             dead_branches: Default::default(),
             replies_trimmed: i64::MIN.into(),
@@ -147,6 +148,7 @@ impl Homeserver {
         self.inner.keys.wake();
         self.inner.sender.wake_all();
         self.inner.dead_branches().clear();
+        self.inner.slow.clear();
         self.inner.wakes.send_replace(());
     }
 

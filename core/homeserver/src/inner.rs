@@ -1,6 +1,6 @@
 //! What all parts of one server share.
 
-use crate::{config::Config, policy::Policy, room::Rooms};
+use crate::{config::Config, fetch::SlowServers, policy::Policy, room::Rooms};
 use roomlet_federation::{Env, LogLevel, client::Client, keys::KeyCache, sender::Sender};
 use roomlet_store::{Commit, Store, Write};
 use roomlet_wire::{Code, Error, EventId, Result, RoomId, ServerName, UserId, sign::KeyPair};
@@ -14,7 +14,7 @@ use std::{
     },
 };
 use tokio::{
-    sync::{Notify, OnceCell, watch},
+    sync::{OnceCell, watch},
     task::JoinHandle,
     time::Instant,
 };
@@ -35,7 +35,9 @@ pub(crate) struct Inner {
     /// Rooms that this server is joining now: their inbound PDUs wait for the end of it (FED-32).
     pub(crate) joining: Mutex<BTreeMap<RoomId, watch::Receiver<()>>>,
     /// Rooms whose staged PDUs are being repaired now, with what tells the repair of new ones.
-    pub(crate) repairing: Mutex<BTreeMap<RoomId, Arc<Notify>>>,
+    pub(crate) repairing: Mutex<BTreeMap<RoomId, watch::Sender<()>>>,
+    /// Servers that took too long lately.
+    pub(crate) slow: SlowServers,
     /// Changes when the host says that the network is back.
     pub(crate) wakes: watch::Sender<()>,
     /// Cited events that no server had, and until when they are not asked for again.

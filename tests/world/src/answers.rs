@@ -58,7 +58,9 @@ impl Peer {
         });
     }
 
-    pub(crate) fn serve(&self, request: &Request) -> Response {
+    /// Its answer to a request.
+    #[must_use]
+    pub fn serve(&self, request: &Request) -> Response {
         let answer = {
             let answers = self.answers();
             let found = answers

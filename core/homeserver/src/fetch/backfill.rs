@@ -1,6 +1,6 @@
 //! Getting old history from other servers, for users who page back to where it ends here (EC-4).
 
-use super::{Ask, PATIENCE};
+use super::{Ask, PATIENCE, Pace, Round};
 use crate::{
     inner::Inner,
     order::{Along, behind, causal},
@@ -34,7 +34,10 @@ impl Inner {
         let Ok(handle) = self.rooms.get(room) else {
             return false;
         };
-        let Ok(servers) = self.servers_to_ask(&handle, Vec::new()).await else {
+        let Ok(servers) = self
+            .servers_to_ask(&handle, Vec::new(), &mut Round::new(Pace::Patient))
+            .await
+        else {
             return false;
         };
         wanted.truncate(BACKFILL_BRANCHES);

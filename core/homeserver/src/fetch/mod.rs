@@ -1,6 +1,9 @@
 //! Getting from other servers what a room lacks: gaps in its history, states, auth chains, old history (EC-3).
 
 mod backfill;
+mod slow;
+
+pub(crate) use slow::SlowServers;
 
 use crate::{
     inner::Inner,
@@ -10,11 +13,13 @@ use crate::{
 };
 use roomlet_federation::ClientError;
 use roomlet_wire::{EventId, Pdu, Result, RoomId, RoomVersion, ServerName, Verified, json::RawValue, limits};
+use slow::{MAX_QUICK, QUICK};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
     time::Duration,
 };
+use tokio::time::Instant;
 
 /// Missing events of a state that are fetched one by one; beyond that the whole state is asked for.
 const SINGLE_EVENTS: usize = 40;
@@ -25,11 +30,55 @@ const SERVERS_ASKED: usize = 4;
 const STATE_EVENTS: usize = 1_000_000;
 /// States that are asked for to fill one gap: each may be as large as the room (TM-10).
 const STATES_PER_GAP: u32 = 20;
-/// How long one server may take to fill one gap: one that is slow with each of many answers would hold up the gaps that
-/// others fill. The state of a large room takes a few minutes where the network is bad.
+/// How long one server may take to fill one gap, where there is time, and all that are asked about it together: one that
+/// is slow with each of many answers would hold up the gaps that others fill. The state of a large room takes a few
+/// minutes where the network is bad.
 const PATIENCE: Duration = Duration::from_secs(300);
 /// As [`PATIENCE`], for a server that is not in the room: anybody could come, under any number of names.
 const STRANGER_PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long servers may take.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Pace {
+    /// A few seconds each, as somebody waits; those that lately took longer are not asked.
+    Quick,
+    /// Minutes.
+    Patient,
+}
+
+impl Pace {
+    /// How long the servers that are asked about one gap may take all together.
+    fn for_one_gap(self) -> Duration {
+        match self {
+            Self::Quick => MAX_QUICK,
+            Self::Patient => PATIENCE,
+        }
+    }
+}
+
+/// What is known of the servers that are asked for the gaps of one room, one gap after another.
+#[derive(Debug)]
+pub(crate) struct Round {
+    pace: Pace,
+    /// Those that do not answer: they are not asked again.
+    away: BTreeSet<ServerName>,
+    is_late: bool,
+}
+
+impl Round {
+    pub(crate) fn new(pace: Pace) -> Self {
+        Self {
+            pace,
+            away: BTreeSet::new(),
+            is_late: false,
+        }
+    }
+
+    /// Whether somebody who was too slow to be asked, or to be waited for, might have filled the last gap.
+    pub(crate) fn is_late(&self) -> bool {
+        self.is_late
+    }
+}
 
 /// The room that is worked on, and whom to ask.
 struct Ask<'a> {
@@ -87,15 +136,15 @@ impl<'a> Ask<'a> {
 impl Inner {
     /// Takes an event that waits for others, after fetching them. Its sender's server is asked first, as it knows best
     /// and has no reason to hide what its own event rests on; then the others of the room, and `origin`, who sent it
-    /// here. `away` are servers not to be asked, and gets those that do not answer. Gives [`Outcome::Missing`] if
-    /// nobody has what is missing.
+    /// here. Gives [`Outcome::Missing`] if nobody has what is missing.
     pub(crate) async fn ingest_fetching(
         &self,
         room: &RoomId,
         pdu: &Pdu<Verified>,
         origin: Option<&ServerName>,
-        away: &mut BTreeSet<ServerName>,
+        round: &mut Round,
     ) -> Result<Outcome> {
+        round.is_late = false;
         let handle = self.rooms.get(room)?;
         let mut outcome = self.try_ingest(&handle, pdu).await?;
         if !matches!(outcome, Outcome::Missing(_)) {
@@ -103,30 +152,45 @@ impl Inner {
         }
         let sender = ServerName::parse(pdu.origin()).ok();
         let first: Vec<ServerName> = sender.into_iter().chain(origin.cloned()).collect();
-        let mut servers = self.servers_to_ask(&handle, first).await?;
+        let mut servers = self.servers_to_ask(&handle, first, round).await?;
         let stranger = self.stranger(&handle, origin).await?;
         servers.extend(stranger.iter().cloned());
+        let first_asked = Instant::now();
         for server in servers {
-            if away.contains(&server) {
+            if round.away.contains(&server) {
                 continue;
             }
-            let patience = match Some(&server) == stranger.as_ref() {
-                true => STRANGER_PATIENCE,
-                false => PATIENCE,
+            let begin = Instant::now();
+            let left = round.pace.for_one_gap().saturating_sub(begin - first_asked);
+            if left.is_zero() {
+                round.is_late = true;
+                break;
+            }
+            let is_stranger = Some(&server) == stranger.as_ref();
+            let patience = match (round.pace, is_stranger) {
+                (Pace::Quick, false) => self.slow.patience(&server),
+                (Pace::Quick, true) => QUICK,
+                (Pace::Patient, false) => PATIENCE,
+                (Pace::Patient, true) => STRANGER_PATIENCE,
             };
+            let patience = patience.min(left);
             let ask = Ask::new(&handle, room, pdu.version, &server);
-            outcome = match tokio::time::timeout(patience, self.fill_gap(&ask, pdu)).await {
-                Ok(filled) => filled?,
+            match tokio::time::timeout(patience, self.fill_gap(&ask, pdu)).await {
+                Ok(filled) => outcome = filled?,
                 Err(_) => {
                     ask.give_up();
-                    outcome
+                    round.is_late = true;
                 }
-            };
-            if !matches!(outcome, Outcome::Missing(_)) {
+            }
+            let is_filled = !matches!(outcome, Outcome::Missing(_));
+            if !is_stranger {
+                self.slow.note(&server, begin.elapsed(), is_filled, ask.is_away());
+            }
+            if is_filled {
                 break;
             }
             if ask.is_away() {
-                away.insert(server.clone());
+                round.away.insert(server.clone());
             }
         }
         Ok(outcome)
@@ -162,12 +226,22 @@ impl Inner {
     }
 
     /// Servers of the room: those of `first` that are in it, then others from a random one on, so that no name stands
-    /// always at the front; this server apart.
-    async fn servers_to_ask(&self, handle: &RoomHandle, first: Vec<ServerName>) -> Result<Vec<ServerName>> {
+    /// always at the front; this server apart, and those that are too slow.
+    async fn servers_to_ask(
+        &self,
+        handle: &RoomHandle,
+        first: Vec<ServerName>,
+        round: &mut Round,
+    ) -> Result<Vec<ServerName>> {
         let mut others: Vec<ServerName> = handle
             .run(|room| Ok(room.servers().cloned().collect::<Vec<_>>()))
             .await?;
         others.retain(|server| *server != self.me);
+        if round.pace == Pace::Quick {
+            let all = others.len();
+            self.slow.leave_out(&mut others);
+            round.is_late = others.len() < all;
+        }
         let mut servers: Vec<ServerName> = Vec::new();
         for server in first {
             if others.contains(&server) && !servers.contains(&server) {

@@ -181,6 +181,11 @@ impl OpenRoom {
         self.states.get(num)
     }
 
+    /// The number that the next new event gets.
+    pub(crate) fn next_num(&self) -> EventNum {
+        self.record.next_event
+    }
+
     /// The current state.
     pub(crate) fn current(&self) -> &StateMap {
         &self.current

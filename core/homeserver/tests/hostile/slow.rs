@@ -1,6 +1,6 @@
 //! Servers that take their time.
 
-use crate::common::{bodies, membership, public_room, rooms, say, strangers, with_peer};
+use crate::common::{WithPeer, bodies, membership, public_room, rooms, say, strangers, with_peer};
 use async_trait::async_trait;
 use roomlet_homeserver::{Code, Homeserver, Request, Response};
 use roomlet_store::Store;
@@ -63,13 +63,77 @@ async fn who_leaves_while_a_join_goes_on_has_left_everywhere() {
 struct Dawdler {
     peer: Arc<Peer>,
     room: PeerRoom,
-    asked: AtomicU32,
+    /// What it has been asked for, made up or sent; the numbers of two do not meet.
+    count: AtomicU32,
+    delay: Duration,
+    load: Arc<Load>,
+}
+
+/// How many requests for what a room lacks several dawdlers have at once.
+#[derive(Default)]
+struct Load {
+    now: AtomicU32,
+    most: AtomicU32,
+}
+
+impl Load {
+    async fn hold(&self, delay: Duration) {
+        let now = self.now.fetch_add(1, Ordering::Relaxed) + 1;
+        self.most.fetch_max(now, Ordering::Relaxed);
+        let _over = Over(self);
+        tokio::time::sleep(delay).await;
+    }
+}
+
+/// Also where the one who asked went away.
+struct Over<'a>(&'a Load);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.now.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Dawdler {
+    /// Twelve in the room of the test.
+    async fn dozen(test: &WithPeer, load: &Arc<Load>) -> Vec<Arc<Self>> {
+        let mut all = Vec::new();
+        for number in 1..=12 {
+            all.push(Self::join(test, number, load).await);
+        }
+        all
+    }
+
+    /// Plugs one in whose user is in the room of the test.
+    async fn join(test: &WithPeer, number: u32, load: &Arc<Load>) -> Arc<Self> {
+        // In front of the honest one in the order of names.
+        let peer = test.world.peer(&format!("a{number}.test"));
+        let room = peer.join(&test.a.hs, &test.room.id, &peer.user("dora")).await;
+        test.world.quiet().await;
+        Self {
+            peer,
+            room,
+            count: (number * 1_000_000).into(),
+            delay: Duration::from_secs(29),
+            load: load.clone(),
+        }
+        .plug(test)
+    }
+
+    fn plug(self, test: &WithPeer) -> Arc<Self> {
+        let dawdler = Arc::new(self);
+        test.world.network.plug(&dawdler.peer.name, dawdler.clone());
+        dawdler
+    }
+
+    /// The number of something new.
+    fn number(&self) -> u32 {
+        self.count.fetch_add(1, Ordering::Relaxed)
+    }
+
     /// An event that does not exist.
     fn fresh(&self) -> String {
-        format!("${:0>43}", self.asked.fetch_add(1, Ordering::Relaxed))
+        format!("${:0>43}", self.number())
     }
 
     /// A message after one.
@@ -82,6 +146,12 @@ impl Dawdler {
         event.insert("prev_events".into(), list([self.fresh()]));
         self.peer.signed(event, self.room.version)
     }
+
+    /// Sends so many events that wait for what does not exist.
+    async fn send_orphans(&self, to: &Homeserver, count: usize) {
+        let orphans: Vec<Map> = (0..count).map(|_| self.orphan()).collect();
+        self.peer.send(to, &self.number().to_string(), &orphans).await;
+    }
 }
 
 #[async_trait]
@@ -91,7 +161,10 @@ impl Endpoint for Dawdler {
             let keys = self.peer.key_document(self.peer.now_ms() + 86_400_000);
             return Response::ok(&self.peer.signed_json(keys));
         }
-        tokio::time::sleep(Duration::from_secs(29)).await;
+        if request.target.contains("/send/") {
+            return Response::ok(&object(r#"{"pdus":{}}"#));
+        }
+        self.load.hold(self.delay).await;
         if request.target.contains("/state_ids/") {
             let ids = list((0..40).map(|_| self.fresh()));
             let none = Value::Array(Vec::new());
@@ -109,30 +182,18 @@ impl Endpoint for Dawdler {
     }
 }
 
-/// Whether a gap that another server fills is filled so many seconds after one that the dawdler does not.
-async fn is_filled_beside_a_dawdler(is_in_the_room: bool, seconds: u64) -> bool {
-    let mut test = with_peer("10").await;
-    let peer = test.world.peer("slow.test");
-    let room = match is_in_the_room {
-        true => peer.join(&test.a.hs, &test.room.id, &peer.user("dora")).await,
-        false => test.room.clone(),
-    };
-    let dawdler = Arc::new(Dawdler {
-        peer: peer.clone(),
-        room,
-        asked: AtomicU32::new(0),
-    });
-    test.world.quiet().await;
-    test.world.network.plug(&peer.name, dawdler.clone());
-    peer.send(&test.a.hs, "1", &[dawdler.orphan()]).await;
-    tokio::time::sleep(Duration::from_secs(1)).await;
-
+/// Sends an event whose parent the honest peer gives when asked; whether it is taken within so many seconds.
+async fn is_filled_within(test: &mut WithPeer, seconds: u64) -> bool {
     let [one, two] = ["one", "two"].map(|body| test.peer.say(&mut test.room, &test.mallory, body));
     test.peer.answer_with(
         "/_matrix/federation/v1/get_missing_events/",
         Map::from([("events".to_owned(), Value::Array(vec![one.into()]))]),
     );
-    test.peer.send(&test.a.hs, "1", &[two]).await;
+    let results = test
+        .peer
+        .send(&test.a.hs, test.room.latest[0].as_str(), &[two])
+        .await;
+    assert_eq!(results[test.room.latest[0].as_str()], Value::Object(Map::new()));
     tokio::time::sleep(Duration::from_secs(seconds)).await;
     let num = test.a.record(&test.room.id).num;
     test.a.store.event(num, &test.room.latest[0]).unwrap().is_some()
@@ -140,10 +201,90 @@ async fn is_filled_beside_a_dawdler(is_in_the_room: bool, seconds: u64) -> bool 
 
 #[tokio::test(start_paused = true)]
 async fn a_server_that_answers_slowly_does_not_hold_up_the_gaps_of_others() {
-    assert!(is_filled_beside_a_dawdler(true, 600).await);
+    let mut test = with_peer("10").await;
+    let dawdler = Dawdler::join(&test, 1, &Arc::default()).await;
+    dawdler.send_orphans(&test.a.hs, 1).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(is_filled_within(&mut test, 10).await);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_server_outside_the_room_holds_up_the_gaps_of_others_for_a_moment_only() {
-    assert!(is_filled_beside_a_dawdler(false, 60).await);
+    let mut test = with_peer("10").await;
+    let dawdler = Dawdler {
+        peer: test.world.peer("slow.test"),
+        room: test.room.clone(),
+        count: 0.into(),
+        delay: Duration::from_secs(29),
+        load: Arc::default(),
+    }
+    .plug(&test);
+    dawdler.send_orphans(&test.a.hs, 1).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(is_filled_within(&mut test, 10).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_servers_that_answer_slowly_hold_up_the_gaps_of_others_for_seconds_each() {
+    let mut test = with_peer("10").await;
+    let load = Arc::<Load>::default();
+    for dawdler in Dawdler::dozen(&test, &load).await {
+        dawdler.send_orphans(&test.a.hs, 1).await;
+    }
+    assert!(is_filled_within(&mut test, 61).await);
+    tokio::time::sleep(Duration::from_secs(3_600)).await;
+    assert_eq!(load.most.load(Ordering::Relaxed), 2, "answers waited for at once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn servers_that_answer_slowly_and_send_ever_more_are_not_served_first() {
+    let mut test = with_peer("10").await;
+    let dawdlers = Dawdler::dozen(&test, &Arc::default()).await;
+    for minute in 0..24 {
+        for dawdler in &dawdlers {
+            dawdler.send_orphans(&test.a.hs, 1).await;
+            tokio::time::sleep(Duration::from_secs(5)).await;
+        }
+        if minute % 6 == 5 {
+            assert!(is_filled_within(&mut test, 25).await, "after {minute} minutes");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_events_of_one_server_that_is_never_late_are_not_served_first() {
+    let mut test = with_peer("10").await;
+    let peer = test.world.peer("a.peer.test");
+    let dawdler = Dawdler {
+        room: peer.join(&test.a.hs, &test.room.id, &peer.user("dora")).await,
+        peer,
+        count: 0.into(),
+        delay: Duration::from_secs(2),
+        load: Arc::default(),
+    }
+    .plug(&test);
+    for _ in 0..2 {
+        dawdler.send_orphans(&test.a.hs, 50).await;
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(is_filled_within(&mut test, 10).await);
+}
+
+/// A peer whose answers take a while.
+struct Late(Arc<Peer>, Duration);
+
+#[async_trait]
+impl Endpoint for Late {
+    async fn serve(&self, request: Request) -> Response {
+        tokio::time::sleep(self.1).await;
+        self.0.serve(&request)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_is_slow_and_honest_is_waited_for_where_others_are_not_held_up() {
+    let mut test = with_peer("10").await;
+    let late = Late(test.peer.clone(), Duration::from_secs(25));
+    test.world.network.plug(&test.peer.name, Arc::new(late));
+    assert!(is_filled_within(&mut test, 60).await);
 }
