@@ -60,8 +60,8 @@ pub struct Limits {
     /// Rounds of `get_missing_events` before the state is asked for instead (EC-3). Default 20.
     pub missing_events_rounds: u32,
     /// Places for PDUs of one room that wait for missing events, one for each begun 16 KiB; further ones are refused with
-    /// [`Busy`](crate::Code::Busy). One server in the room gets half of the places, all that are not a twentieth. Default
-    /// 1,000.
+    /// [`Busy`](crate::Code::Busy). One server in the room gets half of the places, all that are not a twentieth; where
+    /// none is free, who has the most gives some up to those that have fewer. Default 1,000.
     pub staged_per_room: usize,
     /// Rooms whose working state is held in memory; the least used beyond that is dropped. Default 64.
     pub open_rooms: usize,

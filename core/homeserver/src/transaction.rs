@@ -2,7 +2,7 @@
 
 use crate::{
     inner::Inner,
-    room::{Arrival, Outcome, RoomHandle, places},
+    room::{Arrival, Outcome, Place, RoomHandle, Waiting},
 };
 use roomlet_store::{StagedPdu, Write};
 use roomlet_wire::{
@@ -190,19 +190,23 @@ impl Inner {
         let ids: Vec<EventId> = verified.iter().map(|(pdu, _)| pdu.id.clone()).collect();
         let taken = handle
             .run(move |room| {
-                let staged = take_or_stage(room, verified, &txn.origin, limit, &mut so_far)?;
+                let gone = take_or_stage(room, verified, &txn.origin, limit, &mut so_far)?;
                 if is_last {
                     room.write(txn.store_reply(&so_far));
                 }
-                Ok((so_far, staged, room.is_crowded(txn.now)))
+                Ok((so_far, gone, room.is_crowded(txn.now)))
             })
             .await;
         if let Err(error) = &taken {
             results.extend(ids.into_iter().map(|id| (id, Err(error.clone()))));
         }
-        let (taken, staged, crowded) = taken?;
+        let (taken, gone, crowded) = taken?;
         *results = taken;
-        if staged {
+        if let Some(gone) = gone {
+            for pdu in gone {
+                let about = format!("given up for what {origin} sent, as too many of its origin wait");
+                self.warn_of_event(&pdu.event, &pdu.origin, &about);
+            }
             self.repair(room.clone());
         }
         if crowded {
@@ -302,51 +306,51 @@ fn by_room(pdus: Vec<RawValue>) -> BTreeMap<RoomId, Vec<RawValue>> {
     rooms
 }
 
-/// Takes what can be taken; what waits for others is staged in the same commit. Whether anything was.
-///
-/// No server can take up all of the room's `limit`: one in the room half of it, all others together a twentieth (TM-10).
+/// Takes what can be taken; what waits for others is staged in the same commit, as far as there are places. What had to
+/// make way for it, if anything was staged.
 fn take_or_stage(
     room: &mut crate::room::OpenRoom,
     pdus: Vec<(Pdu<Verified>, Arrival)>,
     origin: &ServerName,
     limit: usize,
     results: &mut Results,
-) -> Result<bool> {
-    let share = if room.has_server(origin) { 2 } else { 20 };
-    let mut waiting: Option<(usize, usize)> = None;
+) -> Result<Option<Vec<Waiting>>> {
+    let (mut places, mut gone) = (None, None);
     for (pdu, arrival) in pdus {
         let result = match room.ingest(&pdu, arrival)? {
             Outcome::Accepted | Outcome::Known | Outcome::SoftFailed(_) => Ok(()),
             Outcome::Rejected(denied) => Err(Error::new(Code::Denied, denied.to_string())),
             Outcome::Dropped(about) => Err(Error::new(Code::BadEvent, about)),
             Outcome::Missing(_) => {
-                let (all, of_origin) = match waiting {
-                    Some(counts) => counts,
-                    None => room.staged_places(origin)?,
+                let places = match &mut places {
+                    Some(places) => places,
+                    None => places.insert(room.places(limit)?),
                 };
-                let json = pdu.to_json().into_boxed_str();
-                let places = places(&json);
-                if all + places > limit || of_origin + places > limit.div_ceil(share) {
-                    let about = format!(
-                        "what waits in room {} has {all} places already, {of_origin} of them for {origin} and its like",
-                        room.id()
-                    );
-                    Err(Error::new(Code::Busy, about))
-                } else {
-                    waiting = Some((all + places, of_origin + places));
-                    room.write(Write::Stage(StagedPdu {
-                        room: room.num(),
-                        event: pdu.id.clone(),
-                        origin: origin.clone(),
-                        json,
-                    }));
-                    Ok(())
+                let staged = StagedPdu {
+                    room: room.num(),
+                    event: pdu.id.clone(),
+                    origin: origin.clone(),
+                    json: pdu.to_json().into_boxed_str(),
+                };
+                match room.stage(places, staged, pdu.origin()) {
+                    Place::Had => Ok(()),
+                    Place::Given(others) => {
+                        gone.get_or_insert_with(Vec::new).extend(others);
+                        Ok(())
+                    }
+                    Place::None { taken, own } => {
+                        let about = format!(
+                            "what waits in room {} has {taken} places already, {own} of them for {origin} and its like",
+                            room.id()
+                        );
+                        Err(Error::new(Code::Busy, about))
+                    }
                 }
             }
         };
         results.insert(pdu.id.clone(), result);
     }
-    Ok(waiting.is_some())
+    Ok(gone)
 }
 
 fn reply(results: &Results) -> Map {

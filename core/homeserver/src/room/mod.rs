@@ -14,6 +14,7 @@ mod purge;
 mod read;
 mod redactions;
 mod registry;
+mod staged;
 mod states;
 mod task;
 
@@ -22,5 +23,5 @@ pub(crate) use events::Held;
 pub(crate) use ingest::{Arrival, Missing, Outcome};
 pub(crate) use local::{DUMMY_EVENT, Outgoing};
 pub(crate) use open::{Home, OpenRoom};
-pub(crate) use read::places;
 pub(crate) use registry::{RoomHandle, Rooms};
+pub(crate) use staged::{Place, Waiting};

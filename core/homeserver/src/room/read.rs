@@ -11,14 +11,6 @@ use std::{
     sync::Arc,
 };
 
-/// A PDU that waits for others takes a place for every so many bytes: all of a room's are in memory when they are tried.
-const PLACE_BYTES: usize = 16_384;
-
-/// The places that a waiting PDU takes.
-pub(crate) fn places(json: &str) -> usize {
-    json.len().div_ceil(PLACE_BYTES)
-}
-
 /// Events that are looked at for one reply about the graph. Refused ones are in none, and anybody can make chains of them
 /// as long as they like (TM-8).
 const WALKED: usize = 1_000;
@@ -290,21 +282,6 @@ impl OpenRoom {
     pub(crate) fn acl_allows(&self, server: &ServerName) -> Result<bool> {
         let held = self.current_event("m.room.server_acl", "")?;
         Ok(held.is_none_or(|held| crate::acl::allows(held.pdu().content(), server)))
-    }
-
-    /// The places of the PDUs that wait for others, and of those of them that came from `origin`. Servers that are not in
-    /// the room count as one: names cost nothing.
-    pub(crate) fn staged_places(&self, origin: &ServerName) -> Result<(usize, usize)> {
-        let is_outside = !self.has_server(origin);
-        let (mut all, mut of_origin) = (0, 0);
-        for pdu in self.store.staged(Some(self.num()))? {
-            let places = places(&pdu.json);
-            all += places;
-            if pdu.origin == *origin || (is_outside && !self.has_server(&pdu.origin)) {
-                of_origin += places;
-            }
-        }
-        Ok((all, of_origin))
     }
 }
 

@@ -4,8 +4,8 @@ use crate::common::{WithPeer, bodies, public_room, with_peer};
 use async_trait::async_trait;
 use roomlet_homeserver::{AllowAll, Limits, Request, Response};
 use roomlet_store::Store;
-use roomlet_wire::{Map, Value};
-use roomlet_world::{Endpoint, World, encode, list};
+use roomlet_wire::{Map, UserId, Value};
+use roomlet_world::{Endpoint, Peer, PeerRoom, Server, World, encode, list};
 use std::{sync::Arc, time::Duration};
 
 /// A message after an event that does not exist; the peer does not build on it.
@@ -137,6 +137,85 @@ async fn servers_outside_the_room_share_the_places_of_one() {
         stranger.send(&a.hs, "t", &[event]).await;
     }
     assert_eq!(a.store.staged(None).unwrap().len(), 2, "a twentieth of 40");
+}
+
+/// A server with so many places in Alice's room, and peers of these names who are in it.
+async fn with_places(places: usize, names: &[&str]) -> (World, Server, UserId, Vec<(Arc<Peer>, PeerRoom)>) {
+    let world = World::new();
+    let limits = Limits {
+        staged_per_room: places,
+        ..Limits::default()
+    };
+    let a = world.server_with("a.test", limits, Arc::new(AllowAll)).await;
+    let alice = a.account("alice").await;
+    let id = public_room(&a, &alice, "10").await;
+    let mut peers = Vec::new();
+    for name in names {
+        let peer = world.peer(name);
+        let room = peer.join(&a.hs, &id, &peer.user("mallory")).await;
+        peers.push((peer, room));
+    }
+    world.quiet().await;
+    (world, a, alice, peers)
+}
+
+/// A message of Mallory at a peer after an event that does not exist.
+fn message(peer: &Peer, room: &PeerRoom, n: usize) -> Map {
+    let content = roomlet_world::object(&format!(r#"{{"body":"{n}"}}"#));
+    let user = peer.user("mallory");
+    let mut event = room.draft(&user, "test.message", None, content, peer.now_ms());
+    event.insert("prev_events".into(), list([format!("${n:0>43}")]));
+    peer.signed(event, room.version)
+}
+
+/// Who sent what waits, in the order of the places.
+fn origins(server: &Server) -> Vec<String> {
+    let staged = server.store.staged(None).unwrap();
+    staged.iter().map(|pdu| pdu.origin.to_string()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_has_the_most_places_gives_one_up_for_who_has_fewer() {
+    let (_world, a, _alice, peers) = with_places(8, &["1.test", "2.test", "3.test"]).await;
+    let mut oldest = Vec::new();
+    for (n, (peer, room)) in peers.iter().enumerate() {
+        let orphans: Vec<Map> = (0..4).map(|i| message(peer, room, 10 * n + i)).collect();
+        oldest.push(room.id_of(&orphans[0]));
+        peer.send(&a.hs, "t", &orphans).await;
+    }
+    assert_eq!(
+        origins(&a),
+        [
+            "1.test", "1.test", "1.test", "2.test", "2.test", "2.test", "3.test", "3.test"
+        ],
+        "the third has as many as make no difference"
+    );
+    let lines = a.log.take();
+    let given_up: Vec<&String> = lines
+        .iter()
+        .filter(|line| line.contains("given up for"))
+        .collect();
+    let line = |n: usize, of: &str| {
+        let event = &oldest[n];
+        let about = "given up for what 3.test sent, as too many of its origin wait";
+        format!("Warn: event {event} from {of} is not taken: {about}")
+    };
+    assert_eq!(given_up, [&line(1, "2.test"), &line(0, "1.test")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_that_waits_stays_with_the_server_that_made_it() {
+    let (_world, a, _alice, peers) = with_places(8, &["1.test", "2.test"]).await;
+    let [(honest, room), (other, _)] = &peers[..] else {
+        panic!("two peers");
+    };
+    let orphan = message(honest, room, 1);
+    other.send(&a.hs, "t", std::slice::from_ref(&orphan)).await;
+    assert_eq!(origins(&a), ["2.test"]);
+    honest.send(&a.hs, "t", std::slice::from_ref(&orphan)).await;
+    assert_eq!(origins(&a), ["1.test"]);
+    other.send(&a.hs, "u", std::slice::from_ref(&orphan)).await;
+    assert_eq!(origins(&a), ["1.test"]);
 }
 
 #[tokio::test(start_paused = true)]
