@@ -317,7 +317,7 @@ async fn many_tasks_ask_a_server_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_task_that_is_dropped_while_it_asks_leaves_the_others_to_ask() {
+async fn what_a_task_asked_for_that_was_dropped_since_comes_to_the_others() {
     let world = world().await;
     let answer = json::map_to_canonical(&document(PEER, &[&peer()], &[], START + DAY));
     world
@@ -331,8 +331,35 @@ async fn a_task_that_is_dropped_while_it_asks_leaves_the_others_to_ask() {
     pass(999).await;
     first.abort();
     second.await.unwrap();
-    assert_eq!(world.net.take_times(), [0, 1_000]);
+    assert_eq!(world.net.take_times(), [0]);
     assert_eq!(ring(&world, "ed25519:p", START, true), Ok(peer().public()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_a_moment_only_finds_next_time_what_came_since() {
+    let world = world().await;
+    let answer = json::map_to_canonical(&document(PEER, &[&peer()], &[], START + DAY));
+    world
+        .net
+        .answers(move |_| Answer::After(Duration::from_secs(5), 200, answer.clone()));
+    let wanted = || [(server(PEER), key_id("ed25519:p"), START)];
+    let moment = Duration::from_secs(2);
+    assert!(!world.keys.ensure_within(wanted(), moment).await);
+    assert!(!world.keys.ensure_within(wanted(), moment).await);
+    assert!(world.keys.ensure_within(wanted(), moment).await);
+    assert_eq!(world.net.take_times(), [0]);
+    assert_eq!(ring(&world, "ed25519:p", START, true), Ok(peer().public()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_was_late_is_not_waited_for_again_at_once() {
+    let world = world().await;
+    world.net.answers(|_| Answer::Never);
+    let wanted = || [(server(PEER), key_id("ed25519:p"), START)];
+    assert!(!world.keys.ensure_within(wanted(), Duration::from_secs(2)).await);
+    pass(9_000).await;
+    assert!(world.keys.ensure_within(wanted(), Duration::from_millis(1)).await);
+    assert_eq!(world.net.take_times(), [0]);
 }
 
 #[tokio::test(start_paused = true)]

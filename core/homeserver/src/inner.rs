@@ -191,6 +191,7 @@ impl Inner {
             // Aborted or done, it no longer runs.
             let _ = task.await;
         }
+        self.keys.shutdown().await;
         self.rooms.close().await;
         // Readers that wait for updates look again, and find the server closed.
         self.updated.send_modify(|count| *count += 1);

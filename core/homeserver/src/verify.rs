@@ -5,7 +5,7 @@ use roomlet_wire::{
     Code, Error, EventId, KeyId, Map, Parsed, Pdu, Result, RoomId, RoomVersion, ServerName, Verified,
     json::{Object, Raw, RawValue},
 };
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 /// Fewer signatures than this are not worth a second thread.
 const PARALLEL_FROM: usize = 16;
@@ -22,6 +22,34 @@ impl Faults {
     pub(crate) fn add<T: ToString>(&mut self, fault: impl FnOnce() -> T) {
         self.count += 1;
         self.first.get_or_insert_with(|| fault().to_string());
+    }
+}
+
+/// The PDUs of a reply that have the form of one of the room's.
+struct ParsedReply {
+    pdus: Vec<Pdu<Parsed>>,
+    faults: Faults,
+}
+
+impl ParsedReply {
+    fn new(room: &RoomId, version: &'static RoomVersion, values: Vec<RawValue>) -> Self {
+        let mut faults = Faults::default();
+        let mut pdus = Vec::with_capacity(values.len());
+        for value in values {
+            match Pdu::parse_backfill(value.text().as_bytes(), version) {
+                Ok(pdu) if pdu.room_id != *room => {
+                    let about = format!("event {} is of room {}", pdu.id, pdu.room_id);
+                    faults.add(|| Error::new(Code::BadEvent, about));
+                }
+                Ok(pdu) => pdus.push(pdu),
+                Err(error) => faults.add(|| error),
+            }
+        }
+        Self { pdus, faults }
+    }
+
+    fn needed_keys(&self) -> impl Iterator<Item = (ServerName, KeyId, i64)> {
+        self.pdus.iter().flat_map(needed_keys)
     }
 }
 
@@ -49,21 +77,31 @@ impl Inner {
         values: Vec<RawValue>,
         known: &BTreeSet<EventId>,
     ) -> Vec<Pdu<Verified>> {
-        let mut faults = Faults::default();
-        let mut parsed = Vec::with_capacity(values.len());
-        for value in values {
-            match Pdu::parse_backfill(value.text().as_bytes(), version) {
-                Ok(pdu) if pdu.room_id != *room => {
-                    let about = format!("event {} is of room {}", pdu.id, pdu.room_id);
-                    faults.add(|| Error::new(Code::BadEvent, about));
-                }
-                Ok(pdu) if known.contains(&pdu.id) => {}
-                Ok(pdu) => parsed.push(pdu),
-                Err(error) => faults.add(|| error),
-            }
-        }
-        let mut verified = Vec::with_capacity(parsed.len());
-        for checked in self.verify(parsed).await {
+        let mut reply = ParsedReply::new(room, version, values);
+        reply.pdus.retain(|pdu| !known.contains(&pdu.id));
+        self.keys.ensure(reply.needed_keys()).await;
+        self.check_reply(server, room, reply)
+    }
+
+    /// As [`verify_reply`](Self::verify_reply); `None` if the keys are not to be had within `patience`. Then others are slow,
+    /// and a later try finds more of them.
+    pub(crate) async fn verify_reply_within(
+        &self,
+        server: &ServerName,
+        room: &RoomId,
+        version: &'static RoomVersion,
+        values: Vec<RawValue>,
+        patience: Duration,
+    ) -> Option<Vec<Pdu<Verified>>> {
+        let reply = ParsedReply::new(room, version, values);
+        let in_time = self.keys.ensure_within(reply.needed_keys(), patience).await;
+        in_time.then(|| self.check_reply(server, room, reply))
+    }
+
+    fn check_reply(&self, server: &ServerName, room: &RoomId, reply: ParsedReply) -> Vec<Pdu<Verified>> {
+        let ParsedReply { pdus, mut faults } = reply;
+        let mut verified = Vec::with_capacity(pdus.len());
+        for checked in self.check_signatures(pdus) {
             match checked {
                 Ok(pdu) => verified.push(pdu),
                 Err(error) => faults.add(|| error),
@@ -102,6 +140,10 @@ impl Inner {
     pub(crate) async fn verify(&self, pdus: Vec<Pdu<Parsed>>) -> Vec<Result<Pdu<Verified>>> {
         let wanted: Vec<(ServerName, KeyId, i64)> = pdus.iter().flat_map(needed_keys).collect();
         self.keys.ensure(wanted).await;
+        self.check_signatures(pdus)
+    }
+
+    fn check_signatures(&self, pdus: Vec<Pdu<Parsed>>) -> Vec<Result<Pdu<Verified>>> {
         let ring = self.keys.ring();
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         if pdus.len() < PARALLEL_FROM || cores == 1 {

@@ -15,6 +15,7 @@ use std::{
 };
 use tokio::{
     sync::{Semaphore, watch},
+    task::JoinSet,
     time::Instant,
 };
 
@@ -32,16 +33,19 @@ const MAX_ATTEMPTS: usize = 4_096;
 /// A document of keys, in bytes; so large only to leave room for a notary's answer.
 const DOCUMENT_BYTES: usize = 1_000_000;
 
-/// Fetches keys: at most one request a server at a time, with a back-off.
+/// Fetches keys: at most one request a server at a time, with a back-off. One that is under way goes on when nobody waits
+/// for it any more: its answer is for the next who asks, or the next need not wait for it.
 pub(super) struct Fetcher {
     store: Arc<dyn Store>,
     pub(super) env: Env,
     pub(super) ring: Arc<Ring>,
     notaries: Vec<ServerName>,
     timeout: Duration,
-    known: Semaphore,
-    strangers: Semaphore,
+    known: Arc<Semaphore>,
+    strangers: Arc<Semaphore>,
     attempts: Mutex<BTreeMap<ServerName, Attempt>>,
+    /// Requests under way.
+    requests: Mutex<JoinSet<()>>,
 }
 
 /// What came of asking a server.
@@ -54,22 +58,22 @@ struct Attempt {
 }
 
 /// What a task that needs a server's keys does next.
-enum Turn<'a> {
-    Ask(Asking<'a>),
+enum Turn {
+    Ask(Asking),
     WaitFor(watch::Receiver<()>),
     GiveUp,
 }
 
 /// A request under way; when dropped, the next in line may ask.
-struct Asking<'a> {
-    fetcher: &'a Fetcher,
-    server: &'a ServerName,
-    _done: watch::Sender<()>,
+struct Asking {
+    fetcher: Arc<Fetcher>,
+    server: ServerName,
+    done: watch::Sender<()>,
 }
 
-impl Drop for Asking<'_> {
+impl Drop for Asking {
     fn drop(&mut self) {
-        if let Some(attempt) = self.fetcher.attempts().get_mut(self.server) {
+        if let Some(attempt) = self.fetcher.attempts().get_mut(&self.server) {
             attempt.running = None;
         }
     }
@@ -83,28 +87,56 @@ impl Fetcher {
             ring,
             notaries: settings.notaries.clone(),
             timeout: settings.timeout,
-            known: Semaphore::new(CONCURRENT),
-            strangers: Semaphore::new(CONCURRENT),
+            known: Arc::new(Semaphore::new(CONCURRENT)),
+            strangers: Arc::new(Semaphore::new(CONCURRENT)),
             attempts: Mutex::default(),
+            requests: Mutex::default(),
         }
     }
 
     /// Asks `server`, then notaries, unless that was done a moment ago; waits for a request that is under way.
     pub(super) async fn obtain(self: Arc<Self>, server: ServerName, wanted: Wanted) {
         while self.lacks(&server, &wanted) {
+            // An error means that the request ended, which is all that is waited for.
             match self.turn(&server) {
                 Turn::GiveUp => return,
-                // An error means that the other task ended, which is all that is waited for.
                 Turn::WaitFor(mut done) => drop(done.changed().await),
                 Turn::Ask(asking) => {
-                    let asked = self.ask(&server, &wanted).await;
-                    let wait = self.note(&server, asked.is_ok());
-                    drop(asking);
-                    self.tell(&server, &wanted, asked, wait);
-                    return;
+                    let mut done = asking.done.subscribe();
+                    self.begin(asking, wanted).await;
+                    return drop(done.changed().await);
                 }
             }
         }
+    }
+
+    /// Begins a request as soon as there is a place for one.
+    async fn begin(self: &Arc<Self>, asking: Asking, wanted: Wanted) {
+        let is_known = self.store.keys(&asking.server).is_ok_and(|keys| !keys.is_empty());
+        let permits = if is_known { &self.known } else { &self.strangers };
+        // Neither is ever closed.
+        let permit = permits.clone().acquire_owned().await;
+        let mut requests = self.requests();
+        while requests.try_join_next().is_some() {}
+        let fetcher = self.clone();
+        requests.spawn(async move {
+            let _permit = permit;
+            let server = asking.server.clone();
+            let asked = fetcher.ask(&server, &wanted).await;
+            let wait = fetcher.note(&server, asked.is_ok());
+            drop(asking);
+            fetcher.tell(&server, &wanted, asked, wait);
+        });
+    }
+
+    fn requests(&self) -> MutexGuard<'_, JoinSet<()>> {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends all requests.
+    pub(super) async fn shutdown(&self) {
+        let mut requests = std::mem::take(&mut *self.requests());
+        requests.shutdown().await;
     }
 
     pub(super) fn forget_failures(&self) {
@@ -126,7 +158,7 @@ impl Fetcher {
         self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn turn<'a>(&'a self, server: &'a ServerName) -> Turn<'a> {
+    fn turn(self: &Arc<Self>, server: &ServerName) -> Turn {
         let mut attempts = self.attempts();
         let now = Instant::now();
         match attempts.get(server) {
@@ -157,9 +189,9 @@ impl Fetcher {
         });
         attempt.running = Some(running);
         Turn::Ask(Asking {
-            fetcher: self,
-            server,
-            _done: done,
+            fetcher: self.clone(),
+            server: server.clone(),
+            done,
         })
     }
 
@@ -202,10 +234,6 @@ impl Fetcher {
 
     /// Fails as `server` itself did if nobody gave keys of it.
     async fn ask(&self, server: &ServerName, wanted: &Wanted) -> Result<()> {
-        let is_known = self.store.keys(server).is_ok_and(|keys| !keys.is_empty());
-        let permits = if is_known { &self.known } else { &self.strangers };
-        // Neither is ever closed.
-        let _permit = permits.acquire().await;
         let mut asked = self.ask_origin(server).await;
         for notary in &self.notaries {
             if !self.lacks(server, wanted) {

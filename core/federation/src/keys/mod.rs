@@ -128,6 +128,18 @@ impl KeyCache {
     /// milliseconds. Returns when all are held or their servers have been asked, at the latest after
     /// [`PATIENCE`] times the time of one request. Never fails: what could not be had is missing in the ring.
     pub async fn ensure(&self, wanted: impl IntoIterator<Item = (ServerName, KeyId, i64)>) {
+        // What is late is given up: a room's history may name hundreds of servers that are gone. Those that failed are
+        // not asked again at once, so a retry gets further.
+        let _ = self.ensure_within(wanted, self.patience).await;
+    }
+
+    /// As [`ensure`](Self::ensure), waiting `patience` at most; whether that was enough. Where it was not, requests that
+    /// are under way go on.
+    pub async fn ensure_within(
+        &self,
+        wanted: impl IntoIterator<Item = (ServerName, KeyId, i64)>,
+        patience: Duration,
+    ) -> bool {
         let now = self.now_ms();
         let mut lacking: BTreeMap<ServerName, Wanted> = BTreeMap::new();
         for (server, id, at) in wanted {
@@ -141,10 +153,14 @@ impl KeyCache {
         for (server, wanted) in lacking {
             fetches.spawn(self.fetcher.clone().obtain(server, wanted));
         }
-        // One that panicked got no keys, like one that failed. What is late is given up: a room's history may name
-        // hundreds of servers that are gone. Those that failed are not asked again at once, so a retry gets further.
+        // One that panicked got no keys, like one that failed.
         let all = async { while fetches.join_next().await.is_some() {} };
-        let _ = tokio::time::timeout(self.patience, all).await;
+        tokio::time::timeout(patience, all).await.is_ok()
+    }
+
+    /// Ends all requests for keys.
+    pub async fn shutdown(&self) {
+        self.fetcher.shutdown().await;
     }
 
     /// The keys that are held, for checking events.

@@ -1,6 +1,6 @@
 //! Getting old history from other servers, for users who page back to where it ends here (EC-4).
 
-use super::{Ask, PATIENCE, Pace, Round};
+use super::{Ask, Pace, Round, ask::PATIENCE};
 use crate::{
     inner::Inner,
     order::{Along, behind, causal},
@@ -8,7 +8,7 @@ use crate::{
 };
 use roomlet_wire::{EventId, Result, RoomId};
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     sync::{MutexGuard, PoisonError},
     time::Duration,
 };
@@ -46,7 +46,7 @@ impl Inner {
             let Ok(version) = handle.run(|room| Ok(room.version())).await else {
                 return any;
             };
-            let ask = Ask::new(&handle, room, version, &server);
+            let ask = Ask::new(&handle, room, version, &server, Pace::Patient);
             // A server that gives nothing leaves it to the next.
             let filling = tokio::time::timeout(PATIENCE, self.backfill_from(&ask, &wanted, limit));
             any |= match filling.await {
@@ -80,10 +80,7 @@ impl Inner {
             return Ok(false);
         };
         values.truncate(BACKFILL_EVENTS);
-        let known = BTreeSet::new();
-        let mut told = self
-            .verify_reply(ask.server, ask.room, ask.version, values, &known)
-            .await;
+        let mut told = ask.verify(self, values).await;
         if behind(from, &told).len() < told.len() {
             // What the events asked for hide of the rest: a server that refused one of them gives it by its id only.
             let mut values = Vec::new();
@@ -91,10 +88,7 @@ impl Inner {
             for id in hidden.take_while(|_| !ask.is_away()) {
                 values.extend(ask.answer(self.client.event(ask.server, id).await));
             }
-            told.extend(
-                self.verify_reply(ask.server, ask.room, ask.version, values, &known)
-                    .await,
-            );
+            told.extend(ask.verify(self, values).await);
         }
         let history = behind(from, &told);
         told.retain(|pdu| history.contains(&pdu.id));

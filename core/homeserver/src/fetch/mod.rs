@@ -1,8 +1,10 @@
 //! Getting from other servers what a room lacks: gaps in its history, states, auth chains, old history (EC-3).
 
+mod ask;
 mod backfill;
 mod slow;
 
+pub(crate) use ask::{Pace, Round};
 pub(crate) use slow::SlowServers;
 
 use crate::{
@@ -11,14 +13,9 @@ use crate::{
     room::{Arrival, Missing, Outcome, RoomHandle},
     verify::Faults,
 };
-use roomlet_federation::ClientError;
-use roomlet_wire::{EventId, Pdu, Result, RoomId, RoomVersion, ServerName, Verified, json::RawValue, limits};
-use slow::{MAX_QUICK, QUICK};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
-    time::Duration,
-};
+use ask::Ask;
+use roomlet_wire::{EventId, Pdu, Result, RoomId, ServerName, Verified, json::RawValue, limits};
+use std::collections::{BTreeMap, BTreeSet};
 use tokio::time::Instant;
 
 /// Missing events of a state that are fetched one by one; beyond that the whole state is asked for.
@@ -28,110 +25,6 @@ const SERVERS_ASKED: usize = 4;
 /// Events of a state and its auth chain that are looked at, several times what the largest rooms have; who tells more
 /// is not believed (TM-8).
 const STATE_EVENTS: usize = 1_000_000;
-/// States that are asked for to fill one gap: each may be as large as the room (TM-10).
-const STATES_PER_GAP: u32 = 20;
-/// How long one server may take to fill one gap, where there is time, and all that are asked about it together: one that
-/// is slow with each of many answers would hold up the gaps that others fill. The state of a large room takes a few
-/// minutes where the network is bad.
-const PATIENCE: Duration = Duration::from_secs(300);
-/// As [`PATIENCE`], for a server that is not in the room: anybody could come, under any number of names.
-const STRANGER_PATIENCE: Duration = Duration::from_secs(30);
-
-/// How long servers may take.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Pace {
-    /// A few seconds each, as somebody waits; those that lately took longer are not asked.
-    Quick,
-    /// Minutes.
-    Patient,
-}
-
-impl Pace {
-    /// How long the servers that are asked about one gap may take all together.
-    fn for_one_gap(self) -> Duration {
-        match self {
-            Self::Quick => MAX_QUICK,
-            Self::Patient => PATIENCE,
-        }
-    }
-}
-
-/// What is known of the servers that are asked for the gaps of one room, one gap after another.
-#[derive(Debug)]
-pub(crate) struct Round {
-    pace: Pace,
-    /// Those that do not answer: they are not asked again.
-    away: BTreeSet<ServerName>,
-    is_late: bool,
-}
-
-impl Round {
-    pub(crate) fn new(pace: Pace) -> Self {
-        Self {
-            pace,
-            away: BTreeSet::new(),
-            is_late: false,
-        }
-    }
-
-    /// Whether somebody who was too slow to be asked, or to be waited for, might have filled the last gap.
-    pub(crate) fn is_late(&self) -> bool {
-        self.is_late
-    }
-}
-
-/// The room that is worked on, and whom to ask.
-struct Ask<'a> {
-    handle: &'a RoomHandle,
-    room: &'a RoomId,
-    version: &'static RoomVersion,
-    server: &'a ServerName,
-    /// States that may still be asked for.
-    states: AtomicU32,
-    /// Whether a request got no answer: there is no use in others then.
-    is_away: AtomicBool,
-}
-
-impl<'a> Ask<'a> {
-    fn new(
-        handle: &'a RoomHandle,
-        room: &'a RoomId,
-        version: &'static RoomVersion,
-        server: &'a ServerName,
-    ) -> Self {
-        Self {
-            handle,
-            room,
-            version,
-            server,
-            states: STATES_PER_GAP.into(),
-            is_away: false.into(),
-        }
-    }
-
-    /// Whether one more state may be asked for.
-    fn take_state(&self) -> bool {
-        let less = |left: u32| left.checked_sub(1);
-        !self.is_away() && self.states.fetch_update(Relaxed, Relaxed, less).is_ok()
-    }
-
-    fn is_away(&self) -> bool {
-        self.is_away.load(Relaxed)
-    }
-
-    /// The server does not answer, or takes too long.
-    fn give_up(&self) {
-        self.is_away.store(true, Relaxed);
-    }
-
-    /// What the server answered, if it did.
-    fn answer<T>(&self, reply: std::result::Result<T, ClientError>) -> Option<T> {
-        if matches!(reply, Err(ClientError::Unreachable(_))) {
-            self.give_up();
-        }
-        reply.ok()
-    }
-}
 
 impl Inner {
     /// Takes an event that waits for others, after fetching them. Its sender's server is asked first, as it knows best
@@ -167,14 +60,12 @@ impl Inner {
                 break;
             }
             let is_stranger = Some(&server) == stranger.as_ref();
-            let patience = match (round.pace, is_stranger) {
-                (Pace::Quick, false) => self.slow.patience(&server),
-                (Pace::Quick, true) => QUICK,
-                (Pace::Patient, false) => PATIENCE,
-                (Pace::Patient, true) => STRANGER_PATIENCE,
+            let patience = match is_stranger {
+                true => round.pace.for_a_stranger(),
+                false => round.pace.for_one(&server, &self.slow),
             };
             let patience = patience.min(left);
-            let ask = Ask::new(&handle, room, pdu.version, &server);
+            let ask = Ask::new(&handle, room, pdu.version, &server, round.pace);
             match tokio::time::timeout(patience, self.fill_gap(&ask, pdu)).await {
                 Ok(filled) => outcome = filled?,
                 Err(_) => {
@@ -189,7 +80,9 @@ impl Inner {
             if is_filled {
                 break;
             }
-            if ask.is_away() {
+            if ask.are_keys_late() {
+                round.is_late = true;
+            } else if ask.is_away() {
                 round.away.insert(server.clone());
             }
         }
@@ -298,10 +191,7 @@ impl Inner {
             };
             values.truncate(limit as usize);
             let before = found.len();
-            for pdu in self
-                .verify_reply(ask.server, ask.room, ask.version, values, &BTreeSet::new())
-                .await
-            {
+            for pdu in ask.verify(self, values).await {
                 // What cites more than an event that is sent may, others drop however they got it.
                 if pdu.prev_events.len() <= limits::PREV_EVENTS
                     && pdu.auth_events.len() <= limits::AUTH_EVENTS
@@ -402,7 +292,8 @@ impl Inner {
     }
 
     /// Gets those of `wanted` that are not held; by the whole state before `at` where they are many. Whether the
-    /// server answered all that it was asked: what it gave may still be unusable, event by event.
+    /// server answered all that it was asked, and keys were there in time: what it gave may still be unusable, event by
+    /// event.
     async fn fetch_outliers(&self, ask: &Ask<'_>, wanted: BTreeSet<EventId>, at: &EventId) -> Result<bool> {
         let missing: Vec<EventId> = ask
             .handle
@@ -434,15 +325,11 @@ impl Inner {
             }
         }
         self.take_outliers(ask, values).await?;
-        Ok(true)
+        Ok(!ask.are_keys_late())
     }
 
     async fn take_outliers(&self, ask: &Ask<'_>, values: Vec<RawValue>) -> Result<()> {
-        let pdus = causal(
-            self.verify_reply(ask.server, ask.room, ask.version, values, &BTreeSet::new())
-                .await,
-            Along::Auth,
-        );
+        let pdus = causal(ask.verify(self, values).await, Along::Auth);
         let faults = ask
             .handle
             .run(move |room| {

@@ -4,7 +4,10 @@ use crate::common::{WithPeer, bodies, membership, public_room, rooms, say, stran
 use async_trait::async_trait;
 use roomlet_homeserver::{Code, Homeserver, Request, Response};
 use roomlet_store::Store;
-use roomlet_wire::{Error, Map, Value};
+use roomlet_wire::{
+    Error, KeyId, Map, Value,
+    sign::{self, KeyPair},
+};
 use roomlet_world::{Endpoint, Peer, PeerRoom, list, object};
 use std::{
     sync::{
@@ -184,10 +187,16 @@ impl Endpoint for Dawdler {
 
 /// Sends an event whose parent the honest peer gives when asked; whether it is taken within so many seconds.
 async fn is_filled_within(test: &mut WithPeer, seconds: u64) -> bool {
+    is_filled_with(test, Vec::new(), seconds).await
+}
+
+/// As [`is_filled_within`], where the peer gives other events as well.
+async fn is_filled_with(test: &mut WithPeer, others: Vec<Map>, seconds: u64) -> bool {
     let [one, two] = ["one", "two"].map(|body| test.peer.say(&mut test.room, &test.mallory, body));
+    let events = others.into_iter().chain([one]).map(Value::Object).collect();
     test.peer.answer_with(
         "/_matrix/federation/v1/get_missing_events/",
-        Map::from([("events".to_owned(), Value::Array(vec![one.into()]))]),
+        Map::from([("events".to_owned(), Value::Array(events))]),
     );
     let results = test
         .peer
@@ -287,4 +296,33 @@ async fn a_server_that_is_slow_and_honest_is_waited_for_where_others_are_not_hel
     let late = Late(test.peer.clone(), Duration::from_secs(25));
     test.world.network.plug(&test.peer.name, Arc::new(late));
     assert!(is_filled_within(&mut test, 60).await);
+}
+
+/// Gives nothing, its keys neither, and takes its time to say so.
+struct Mute;
+
+#[async_trait]
+impl Endpoint for Mute {
+    async fn serve(&self, _: Request) -> Response {
+        tokio::time::sleep(Duration::from_secs(9)).await;
+        Response::error(&Error::new(Code::UnknownEvent, "not here"))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_is_not_slow_for_giving_events_whose_keys_others_give_slowly() {
+    let mut test = with_peer("10").await;
+    let dawdlers = Dawdler::dozen(&test, &Arc::default()).await;
+    let mute = test.world.peer("mute.test");
+    let room = mute.join(&test.a.hs, &test.room.id, &mute.user("mona")).await;
+    test.world.quiet().await;
+    test.world.network.plug(&mute.name, Arc::new(Mute));
+    let key = KeyPair::from_seed(KeyId::parse("ed25519:new").unwrap(), &[7; 32]);
+    let mut theirs = mute.event(&room, &mute.user("mona"), "test.message", None, "{}");
+    theirs.remove("signatures");
+    sign::sign_event(&mut theirs, room.version, &mute.name, &key);
+    for dawdler in dawdlers {
+        dawdler.send_orphans(&test.a.hs, 1).await;
+    }
+    assert!(is_filled_with(&mut test, vec![theirs], 80).await);
 }
