@@ -375,8 +375,9 @@ impl Homeserver {
     }
 
     /// A page of the timeline as `user` may see it, from a [`Page::next`] token (`None`: from the newest event
-    /// backwards, or the oldest forwards). Backwards, other servers are asked where the local history ends. A `limit`
-    /// of 0 counts as 1, one above 1,000 as 1,000.
+    /// backwards, or the oldest forwards). Backwards, other servers are asked where the local history ends: a few seconds
+    /// for each that is slow while another one answers, five minutes for a page if none does. A `limit` of 0 counts as 1,
+    /// one above 1,000 as 1,000.
     ///
     /// # Errors
     /// `BadParam` for text that is no token.

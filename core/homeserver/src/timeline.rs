@@ -9,7 +9,8 @@ use roomlet_store::{EventRow, TimelinePos};
 use roomlet_wire::{
     Code, Error, EventId, EventNum, Excerpt, Pdu, Result, RoomId, RoomVersion, UserId, Verified,
 };
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
+use tokio::time::Instant;
 
 /// Events in one page, whatever is asked for.
 const MAX_PAGE: usize = 1_000;
@@ -17,6 +18,9 @@ const MAX_PAGE: usize = 1_000;
 const BACKFILLS_PER_PAGE: u32 = 20;
 /// Times that they give some; the next page goes on.
 const FRUITFUL_BACKFILLS_PER_PAGE: u32 = 3;
+/// How long they may take for one page, if none is quick: the state of a large room takes a few minutes where the network
+/// is bad.
+const PAGE_PATIENCE: Duration = Duration::from_secs(300);
 
 /// An event as users see it.
 fn shown(pdu: &Pdu<Verified>, redacted_by: Option<EventId>) -> RoomEvent {
@@ -84,13 +88,13 @@ impl Inner {
         let from = from.map(parse_token).transpose()?;
         let limit = limit.clamp(1, MAX_PAGE);
         let mut local = self.local_page(user, room, from, direction, limit).await?;
-        let mut fruitful = 0;
+        let (mut fruitful, until) = (0, Instant::now() + PAGE_PATIENCE);
         for _ in 0..BACKFILLS_PER_PAGE {
             if local.gaps.is_empty() || fruitful == FRUITFUL_BACKFILLS_PER_PAGE {
                 break;
             }
             let before = local.gaps.clone();
-            fruitful += u32::from(self.backfill(room, local.gaps, limit).await);
+            fruitful += u32::from(self.backfill(room, local.gaps, limit, until).await);
             local = self.local_page(user, room, from, direction, limit).await?;
             if local.gaps == before {
                 // Nobody answered.
@@ -109,7 +113,7 @@ impl Inner {
         limit: usize,
     ) -> Result<LocalPage> {
         let user = user.clone();
-        let now = tokio::time::Instant::now();
+        let now = Instant::now();
         let dead: BTreeSet<EventId> = {
             let dead = self.dead_branches();
             let now_dead = dead.iter().filter(|(_, until)| **until > now);

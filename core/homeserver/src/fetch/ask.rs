@@ -6,16 +6,20 @@ use roomlet_federation::ClientError;
 use roomlet_wire::{Pdu, RoomId, RoomVersion, ServerName, Verified, json::RawValue};
 use std::{
     collections::BTreeSet,
-    sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
+    },
     time::Duration,
 };
+use tokio::time::Instant;
 
 /// States that are asked for to fill one gap: each may be as large as the room (TM-10).
 const STATES_PER_GAP: u32 = 20;
 /// How long one server may take to fill one gap, where there is time, and all that are asked about it together: one that
 /// is slow with each of many answers would hold up the gaps that others fill. The state of a large room takes a few
 /// minutes where the network is bad.
-pub(super) const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_secs(300);
 /// As [`PATIENCE`], for a server that is not in the room: anybody could come, under any number of names.
 const STRANGER_PATIENCE: Duration = Duration::from_secs(30);
 /// How long keys may take that the events of an answer need, where others wait.
@@ -39,7 +43,7 @@ impl Pace {
         }
     }
 
-    /// How long one of them may take.
+    /// How long one of them may take that is in the room.
     pub(super) fn for_one(self, server: &ServerName, slow: &SlowServers) -> Duration {
         match self {
             Self::Quick => slow.patience(server),
@@ -94,6 +98,22 @@ pub(super) struct Ask<'a> {
     /// of the server that gave the answer.
     key_patience: Option<Duration>,
     are_keys_late: AtomicBool,
+    waited: Mutex<Waited>,
+}
+
+/// Time that passed between requests and their answers.
+#[derive(Default)]
+struct Waited {
+    whole: Duration,
+    /// The begin of the request under way.
+    since: Option<Instant>,
+}
+
+impl Waited {
+    fn stop(&mut self) -> Duration {
+        self.whole += self.since.take().map_or(Duration::ZERO, |since| since.elapsed());
+        self.whole
+    }
 }
 
 impl<'a> Ask<'a> {
@@ -113,6 +133,7 @@ impl<'a> Ask<'a> {
             is_away: false.into(),
             key_patience: (pace == Pace::Quick).then_some(QUICK_KEYS),
             are_keys_late: false.into(),
+            waited: Mutex::default(),
         }
     }
 
@@ -136,12 +157,24 @@ impl<'a> Ask<'a> {
         self.is_away.store(true, Relaxed);
     }
 
-    /// What the server answered, if it did.
-    pub(super) fn answer<T>(&self, reply: std::result::Result<T, ClientError>) -> Option<T> {
+    /// Makes a request. What the server answered, if it did.
+    pub(super) async fn answer<T>(&self, request: impl Future<Output = Result<T, ClientError>>) -> Option<T> {
+        self.waited().since = Some(Instant::now());
+        let reply = request.await;
+        self.waited().stop();
         if matches!(reply, Err(ClientError::Unreachable(_))) {
             self.give_up();
         }
         reply.ok()
+    }
+
+    /// How long this server waited for that one, also where it no longer does.
+    pub(super) fn took(&self) -> Duration {
+        self.waited().stop()
+    }
+
+    fn waited(&self) -> MutexGuard<'_, Waited> {
+        self.waited.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Checks the events of an answer. None, and no more is asked for, if their keys are late.

@@ -1,6 +1,6 @@
 //! Getting old history from other servers, for users who page back to where it ends here (EC-4).
 
-use super::{Ask, Pace, Round, ask::PATIENCE};
+use super::{Ask, Pace, SERVERS_ASKED};
 use crate::{
     inner::Inner,
     order::{Along, behind, causal},
@@ -8,7 +8,7 @@ use crate::{
 };
 use roomlet_wire::{EventId, Result, RoomId};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     sync::{MutexGuard, PoisonError},
     time::Duration,
 };
@@ -28,46 +28,65 @@ const DEAD_BRANCHES: usize = 4_096;
 const DEAD_FOR: Duration = Duration::from_secs(300);
 
 impl Inner {
-    /// Asks other servers for the events `wanted`, which history here lacks, and what comes before them. Whether
-    /// any came. Those that no server has are not asked for again for a while.
-    pub(crate) async fn backfill(&self, room: &RoomId, mut wanted: Vec<EventId>, limit: usize) -> bool {
+    /// Asks other servers for the events `wanted`, which history here lacks, and what comes before them, until a point in
+    /// time. Whether any came. Those that no server has are not asked for again for a while.
+    ///
+    /// Each has a few seconds at first. Who is slow is asked last, and again with more time, unless somebody answered: as
+    /// long as one server of the room gives its history, nobody waits for the rest.
+    pub(crate) async fn backfill(
+        &self,
+        room: &RoomId,
+        mut wanted: Vec<EventId>,
+        limit: usize,
+        until: Instant,
+    ) -> bool {
         let Ok(handle) = self.rooms.get(room) else {
             return false;
         };
-        let Ok(servers) = self
-            .servers_to_ask(&handle, Vec::new(), &mut Round::new(Pace::Patient))
-            .await
-        else {
+        let Ok(mut servers) = self.other_servers(&handle).await else {
             return false;
         };
+        servers.sort_by_key(|server| self.slow.is_resting(server));
+        let mut servers = VecDeque::from(servers);
         wanted.truncate(BACKFILL_BRANCHES);
-        let (mut any, mut answered) = (false, false);
-        for server in servers {
+        let (mut any, mut answered) = (false, 0);
+        while let Some(server) = servers.pop_front() {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() || (answered > 0 && self.slow.is_resting(&server)) {
+                break;
+            }
             let Ok(version) = handle.run(|room| Ok(room.version())).await else {
                 return any;
             };
+            let patience = match servers.is_empty() {
+                true => left,
+                false => self.slow.patience(&server).min(left),
+            };
             let ask = Ask::new(&handle, room, version, &server, Pace::Patient);
             // A server that gives nothing leaves it to the next.
-            let filling = tokio::time::timeout(PATIENCE, self.backfill_from(&ask, &wanted, limit));
-            any |= match filling.await {
-                Ok(filled) => filled.unwrap_or(false),
-                Err(_) => {
-                    ask.give_up();
-                    // What came until now is kept.
-                    true
-                }
-            };
-            answered |= !ask.is_away();
+            let filling = tokio::time::timeout(patience, self.backfill_from(&ask, &wanted, limit)).await;
+            let is_late = filling.is_err();
+            any |= filling.is_ok_and(|filled| filled.unwrap_or(false));
             let before = wanted.clone();
             let Ok(left) = handle.run(move |room| room.not_held(before)).await else {
                 return any;
             };
+            // What came of those that are late is kept.
+            let is_filled = left.len() < wanted.len();
+            any |= is_filled;
             wanted = left;
-            if wanted.is_empty() {
-                return any;
+            self.slow
+                .note(&server, ask.took(), is_filled, is_late || ask.is_away());
+            if is_late {
+                servers.push_back(server);
+            } else if !ask.is_away() {
+                answered += 1;
+            }
+            if wanted.is_empty() || answered == SERVERS_ASKED {
+                break;
             }
         }
-        if answered {
+        if answered > 0 {
             self.note_dead_branches(wanted);
         }
         any
@@ -75,8 +94,8 @@ impl Inner {
 
     async fn backfill_from(&self, ask: &Ask<'_>, from: &[EventId], limit: usize) -> Result<bool> {
         let limit = limit.clamp(MIN_BACKFILL, MAX_BACKFILL);
-        let reply = self.client.backfill(ask.server, ask.room, from, limit).await;
-        let Some(mut values) = ask.answer(reply) else {
+        let request = self.client.backfill(ask.server, ask.room, from, limit);
+        let Some(mut values) = ask.answer(request).await else {
             return Ok(false);
         };
         values.truncate(BACKFILL_EVENTS);
@@ -86,7 +105,7 @@ impl Inner {
             let mut values = Vec::new();
             let hidden = from.iter().filter(|id| told.iter().all(|pdu| pdu.id != **id));
             for id in hidden.take_while(|_| !ask.is_away()) {
-                values.extend(ask.answer(self.client.event(ask.server, id).await));
+                values.extend(ask.answer(self.client.event(ask.server, id)).await);
             }
             told.extend(ask.verify(self, values).await);
         }

@@ -75,7 +75,7 @@ impl Inner {
             }
             let is_filled = !matches!(outcome, Outcome::Missing(_));
             if !is_stranger {
-                self.slow.note(&server, begin.elapsed(), is_filled, ask.is_away());
+                self.slow.note(&server, ask.took(), is_filled, ask.is_away());
             }
             if is_filled {
                 break;
@@ -118,21 +118,18 @@ impl Inner {
         handle.run(move |room| room.ingest(&pdu, arrival)).await
     }
 
-    /// Servers of the room: those of `first` that are in it, then others from a random one on, so that no name stands
-    /// always at the front; this server apart, and those that are too slow.
+    /// Servers to ask for an event: those of `first` that are in the room, then some others; without those that are too
+    /// slow.
     async fn servers_to_ask(
         &self,
         handle: &RoomHandle,
         first: Vec<ServerName>,
         round: &mut Round,
     ) -> Result<Vec<ServerName>> {
-        let mut others: Vec<ServerName> = handle
-            .run(|room| Ok(room.servers().cloned().collect::<Vec<_>>()))
-            .await?;
-        others.retain(|server| *server != self.me);
+        let mut others = self.other_servers(handle).await?;
         if round.pace == Pace::Quick {
             let all = others.len();
-            self.slow.leave_out(&mut others);
+            others.retain(|server| !self.slow.is_resting(server));
             round.is_late = others.len() < all;
         }
         let mut servers: Vec<ServerName> = Vec::new();
@@ -142,15 +139,24 @@ impl Inner {
             }
         }
         others.retain(|server| !servers.contains(server));
+        servers.extend(others);
+        servers.truncate(SERVERS_ASKED);
+        Ok(servers)
+    }
+
+    /// The servers of the room, without this one; from a random one on, so that no name stands always at the front.
+    async fn other_servers(&self, handle: &RoomHandle) -> Result<Vec<ServerName>> {
+        let mut others: Vec<ServerName> = handle
+            .run(|room| Ok(room.servers().cloned().collect::<Vec<_>>()))
+            .await?;
+        others.retain(|server| *server != self.me);
         if others.len() > 1 {
             let mut random = [0; 4];
             self.env.rng.fill(&mut random);
             let start = u32::from_le_bytes(random) as usize % others.len();
             others.rotate_left(start);
         }
-        servers.extend(others);
-        servers.truncate(SERVERS_ASKED);
-        Ok(servers)
+        Ok(others)
     }
 
     /// The server that sent an event, if it is not in the room.
@@ -182,11 +188,10 @@ impl Inner {
             // A reply is short: what is here already is not to fill it. Far from all of that is behind the newest events.
             earliest.extend(newest.iter().cloned());
             let limit = self.config.limits.missing_events_per_request;
-            let reply = self
+            let request = self
                 .client
-                .get_missing_events(ask.server, ask.room, &earliest, &latest, limit)
-                .await;
-            let Some(mut values) = ask.answer(reply) else {
+                .get_missing_events(ask.server, ask.room, &earliest, &latest, limit);
+            let Some(mut values) = ask.answer(request).await else {
                 break;
             };
             values.truncate(limit as usize);
@@ -265,8 +270,8 @@ impl Inner {
         if !missing.auth.is_empty() || !ask.take_state() {
             return Ok(outcome);
         }
-        let told = self.client.state_ids(ask.server, ask.room, &pdu.id).await;
-        let Some((state, chain)) = ask.answer(told) else {
+        let told = ask.answer(self.client.state_ids(ask.server, ask.room, &pdu.id));
+        let Some((state, chain)) = told.await else {
             return Ok(outcome);
         };
         if state.len().saturating_add(chain.len()) > STATE_EVENTS {
@@ -284,8 +289,8 @@ impl Inner {
     }
 
     async fn fetch_auth_chain(&self, ask: &Ask<'_>, event: &EventId) -> Result<()> {
-        let reply = self.client.event_auth(ask.server, ask.room, event).await;
-        match ask.answer(reply) {
+        let chain = ask.answer(self.client.event_auth(ask.server, ask.room, event));
+        match chain.await {
             Some(values) => self.take_outliers(ask, values).await,
             None => Ok(()),
         }
@@ -309,16 +314,15 @@ impl Inner {
             .await?;
         let mut values = Vec::new();
         if missing.len() > SINGLE_EVENTS {
-            let reply = self.client.state(ask.server, ask.room, at).await;
-            let Some((state, chain)) = ask.answer(reply) else {
+            let told = ask.answer(self.client.state(ask.server, ask.room, at));
+            let Some((state, chain)) = told.await else {
                 return Ok(false);
             };
             values.extend(state);
             values.extend(chain);
         } else {
             for id in missing {
-                let reply = self.client.event(ask.server, &id).await;
-                values.extend(ask.answer(reply));
+                values.extend(ask.answer(self.client.event(ask.server, &id)).await);
                 if ask.is_away() {
                     return Ok(false);
                 }

@@ -43,17 +43,18 @@ impl SlowServers {
         quick(self.marks().get(server).map_or(0, |mark| mark.times))
     }
 
-    /// Leaves out servers that are not to be asked while others wait.
-    pub(super) fn leave_out(&self, servers: &mut Vec<ServerName>) {
-        let (marks, now) = (self.marks(), Instant::now());
-        servers.retain(|server| marks.get(server).is_none_or(|mark| mark.until <= now));
+    /// Whether a server is not to be asked while others wait.
+    pub(super) fn is_resting(&self, server: &ServerName) -> bool {
+        let now = Instant::now();
+        self.marks().get(server).is_some_and(|mark| now < mark.until)
     }
 
     /// Notes how long a server took over one gap, whether it filled it, and whether it left a request unanswered.
     pub(super) fn note(&self, server: &ServerName, took: Duration, is_filled: bool, is_away: bool) {
         if is_filled || (took < QUICK && !is_away) {
             self.marks().remove(server);
-        } else if took >= self.patience(server) {
+        } else if took >= self.patience(server) / 2 {
+            // The rest went into what came of its answers.
             self.mark(server);
         }
     }

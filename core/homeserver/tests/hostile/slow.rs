@@ -2,7 +2,7 @@
 
 use crate::common::{WithPeer, bodies, membership, public_room, rooms, say, strangers, with_peer};
 use async_trait::async_trait;
-use roomlet_homeserver::{Code, Homeserver, Request, Response};
+use roomlet_homeserver::{Code, Direction, Homeserver, Request, Response};
 use roomlet_store::Store;
 use roomlet_wire::{
     Error, KeyId, Map, Value,
@@ -16,6 +16,7 @@ use std::{
     },
     time::Duration,
 };
+use tokio::time::Instant;
 
 /// A homeserver whose answers to joins take a while to arrive.
 struct FarAway(Homeserver);
@@ -176,10 +177,12 @@ impl Endpoint for Dawdler {
                 ("pdu_ids".to_owned(), ids),
             ]));
         }
-        if request.target.contains("/get_missing_events/") {
-            // Makes up what comes before the event that is asked about.
-            let events = Value::Array(vec![self.orphan().into()]);
-            return Response::ok(&Map::from([("events".to_owned(), events)]));
+        for (path, key) in [("/get_missing_events/", "events"), ("/backfill/", "pdus")] {
+            if request.target.contains(path) {
+                // Makes up what comes before the event that is asked about.
+                let events = Value::Array(vec![self.orphan().into()]);
+                return Response::ok(&Map::from([(key.to_owned(), events)]));
+            }
         }
         Response::error(&Error::new(Code::UnknownEvent, "not here"))
     }
@@ -325,4 +328,79 @@ async fn a_server_is_not_slow_for_giving_events_whose_keys_others_give_slowly() 
         dawdler.send_orphans(&test.a.hs, 1).await;
     }
     assert!(is_filled_with(&mut test, vec![theirs], 80).await);
+}
+
+/// Alice's page of a room with a gap, and how long it took to get, in seconds. So many branches of it do not exist.
+async fn page_over_gap(
+    test: &mut WithPeer,
+    dead: u32,
+    serve: impl FnOnce(&Peer, [Map; 2]),
+) -> (Vec<String>, u64) {
+    let before = test.room.clone();
+    let [one, two] = ["one", "two"].map(|body| test.peer.say(&mut test.room, &test.mallory, body));
+    let content = object(r#"{"body":"three"}"#);
+    let now = test.peer.now_ms();
+    let mut three = test.room.draft(&test.mallory, "test.message", None, content, now);
+    let two_id = test.room.id_of(&two).to_string();
+    let branches = (0..dead).map(|n| format!("${n:z>43}")).chain([two_id]);
+    three.insert("prev_events".into(), list(branches));
+    let three = test.peer.signed(three, test.room.version);
+    let told = Map::from([
+        (
+            "pdu_ids".to_owned(),
+            list(before.state.values().map(|id| id.as_str())),
+        ),
+        ("auth_chain_ids".to_owned(), Value::Array(Vec::new())),
+    ]);
+    test.peer.answer_with("/_matrix/federation/v1/state_ids/", told);
+    test.peer.send(&test.a.hs, "t", &[three]).await;
+    test.world.quiet().await;
+    serve(&test.peer, [two, one]);
+    let (begin, ours) = (Instant::now(), &test.a.hs);
+    let page = ours
+        .timeline(&test.alice, &test.room.id, None, Direction::Backward, 100)
+        .await
+        .unwrap();
+    let messages = page.events.iter().filter(|event| event.kind == "test.message");
+    let mut messages: Vec<String> = messages.map(|event| event.content.clone()).collect();
+    messages.reverse();
+    (messages, begin.elapsed().as_secs())
+}
+
+#[tokio::test(start_paused = true)]
+async fn history_that_somebody_has_is_got_past_servers_that_answer_slowly() {
+    let mut test = with_peer("10").await;
+    Dawdler::dozen(&test, &Arc::default()).await;
+    let (messages, seconds) = page_over_gap(&mut test, 0, |peer, history| {
+        let history = Value::Array(history.map(Value::Object).into());
+        peer.answer_with(
+            "/_matrix/federation/v1/backfill/",
+            Map::from([("pdus".to_owned(), history)]),
+        );
+    })
+    .await;
+    assert_eq!(
+        messages,
+        [r#"{"body":"one"}"#, r#"{"body":"two"}"#, r#"{"body":"three"}"#]
+    );
+    assert!(seconds <= 61, "{seconds}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn history_that_nobody_has_is_waited_for_while_a_server_that_answers_says_so() {
+    let mut test = with_peer("10").await;
+    Dawdler::dozen(&test, &Arc::default()).await;
+    let (messages, seconds) = page_over_gap(&mut test, 0, |_, _| {}).await;
+    assert_eq!(messages, [r#"{"body":"three"}"#]);
+    assert!(seconds <= 61, "{seconds}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn history_that_slow_servers_may_have_is_waited_for_not_longer_than_for_one() {
+    let mut test = with_peer("10").await;
+    Dawdler::dozen(&test, &Arc::default()).await;
+    let network = test.world.network.clone();
+    let (messages, seconds) = page_over_gap(&mut test, 9, |peer, _| network.unplug(&peer.name)).await;
+    assert_eq!(messages, [r#"{"body":"three"}"#]);
+    assert!(seconds <= 301, "{seconds}");
 }
