@@ -11,11 +11,17 @@ use roomlet_wire::{
     json::{self, Raw},
     pdu::Draft,
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 fn bad(about: String) -> Error {
     Error::new(Code::BadParam, about)
 }
+
+/// Events handed in for which what they cite is fetched at once: anybody may hand in any number, and each may bring a
+/// state as large as the room (TM-10).
+pub(crate) const SETTLED_AT_ONCE: usize = 2;
+/// How long one waits for its turn.
+const SETTLE_WAIT: Duration = Duration::from_secs(20);
 
 /// What is kept of the preview that comes with an invite, in bytes of JSON: strangers send it, and a create event, a
 /// name, a topic and the like are far smaller (TM-10).
@@ -237,6 +243,9 @@ impl Inner {
     /// The template may have been made by another resident: what it cites is fetched first. Servers in the room are
     /// asked, not the one that wants to come or go: it has no say in what the room's state is (TM-7). Whether the event
     /// was not here before.
+    ///
+    /// # Errors
+    /// `Busy` if others keep this server too busy, or those that may have it are slow.
     async fn settle_parents(&self, pdu: &Pdu<Verified>) -> Result<bool> {
         let wanted = pdu.clone();
         let handle = self.rooms.get(&pdu.room_id)?;
@@ -246,8 +255,19 @@ impl Inner {
         if is_known || (missing.prev.is_empty() && missing.auth.is_empty()) {
             return Ok(!is_known);
         }
-        let mut round = Round::new(Pace::Patient);
-        match self.ingest_fetching(&pdu.room_id, pdu, None, &mut round).await? {
+        // The semaphore is never closed.
+        let Ok(_permit) = tokio::time::timeout(SETTLE_WAIT, self.settling.acquire()).await else {
+            let about = format!("event {}: too many wait for what they cite", pdu.id);
+            return Err(Error::new(Code::Busy, about));
+        };
+        let mut round = Round::new(Pace::Quick);
+        let outcome = self.ingest_fetching(&pdu.room_id, pdu, None, &mut round).await?;
+        self.check_open()?;
+        match outcome {
+            Outcome::Missing(_) if round.is_late() => {
+                let about = format!("event {} cites events that are not to be had in time", pdu.id);
+                Err(Error::new(Code::Busy, about))
+            }
             Outcome::Missing(_) => Err(bad(format!("event {} cites events that nobody has", pdu.id))),
             _ => Ok(true),
         }

@@ -3,6 +3,7 @@
 use crate::{
     commands::Moderation,
     config::{Config, Limits, StoreKind},
+    handshake::SETTLED_AT_ONCE,
     import::{Imported, Trust},
     inner::{Inner, Waker},
     maintenance::StoreReport,
@@ -21,7 +22,7 @@ use std::{
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 /// A homeserver. Cheap to clone; every method from any thread, inside a tokio runtime.
 ///
@@ -113,6 +114,7 @@ impl Homeserver {
             joining: Default::default(),
             repairing: Default::default(),
             slow: Default::default(),
+            settling: Semaphore::new(SETTLED_AT_ONCE),
             wakes: watch::Sender::new(()),
             dead_branches: Default::default(),
             replies_trimmed: i64::MIN.into(),

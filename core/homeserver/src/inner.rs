@@ -14,7 +14,7 @@ use std::{
     },
 };
 use tokio::{
-    sync::{OnceCell, watch},
+    sync::{OnceCell, Semaphore, watch},
     task::JoinHandle,
     time::Instant,
 };
@@ -38,6 +38,8 @@ pub(crate) struct Inner {
     pub(crate) repairing: Mutex<BTreeMap<RoomId, watch::Sender<()>>>,
     /// Servers that took too long lately.
     pub(crate) slow: SlowServers,
+    /// Places for events that others hand in and that cite what is not here.
+    pub(crate) settling: Semaphore,
     /// Changes when the host says that the network is back.
     pub(crate) wakes: watch::Sender<()>,
     /// Cited events that no server had, and until when they are not asked for again.

@@ -8,7 +8,7 @@ use roomlet_wire::{
     Error, KeyId, Map, Value,
     sign::{self, KeyPair},
 };
-use roomlet_world::{Endpoint, Peer, PeerRoom, list, object};
+use roomlet_world::{Endpoint, Peer, PeerRoom, encode, list, object};
 use std::{
     sync::{
         Arc,
@@ -16,7 +16,7 @@ use std::{
     },
     time::Duration,
 };
-use tokio::time::Instant;
+use tokio::{task::JoinSet, time::Instant};
 
 /// A homeserver whose answers to joins take a while to arrive.
 struct FarAway(Homeserver);
@@ -403,4 +403,42 @@ async fn history_that_slow_servers_may_have_is_waited_for_not_longer_than_for_on
     let (messages, seconds) = page_over_gap(&mut test, 9, |peer, _| network.unplug(&peer.name)).await;
     assert_eq!(messages, [r#"{"body":"three"}"#]);
     assert!(seconds <= 301, "{seconds}");
+}
+
+/// A leave that a guest of this number wants to hand in at a.test, after an event that does not exist.
+fn leave_into_nowhere(test: &WithPeer, number: u32) -> (Arc<Peer>, String, Map) {
+    let guest = test.world.peer(&format!("guest{number}.test"));
+    let user = guest.user("g");
+    let content = object(r#"{"membership":"leave"}"#);
+    let now = guest.now_ms();
+    let mut leave = test.room.draft(&user, "m.room.member", Some(&user), content, now);
+    leave.insert("prev_events".into(), list([format!("${number:z>43}")]));
+    let leave = guest.signed(leave, test.room.version);
+    let (room, id) = (encode(&test.room.id), encode(&test.room.id_of(&leave)));
+    (
+        guest,
+        format!("/_matrix/federation/v2/send_leave/{room}/{id}"),
+        leave,
+    )
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_guests_hand_in_is_looked_up_for_seconds_and_a_few_at_a_time() {
+    let test = with_peer("10").await;
+    let load = Arc::<Load>::default();
+    Dawdler::dozen(&test, &load).await;
+    let begin = Instant::now();
+    let mut guests = JoinSet::new();
+    for number in 0..40 {
+        let (guest, target, leave) = leave_into_nowhere(&test, number);
+        let hs = test.a.hs.clone();
+        guests.spawn(async move { guest.ask(&hs, "PUT", &target, Some(leave)).await.status });
+    }
+    let statuses = guests.join_all().await;
+    assert!(
+        statuses.iter().all(|status| [400, 429].contains(status)),
+        "{statuses:?}"
+    );
+    assert_eq!(load.most.load(Ordering::Relaxed), 2);
+    assert!(begin.elapsed() < Duration::from_secs(45), "{:?}", begin.elapsed());
 }

@@ -277,7 +277,7 @@ async fn closing_does_not_wait_for_a_server_that_does_not_answer() {
     );
     let (peer, hs) = (test.peer.clone(), test.a.hs.clone());
     let request = tokio::spawn(async move { peer.ask(&hs, "PUT", &target, Some(leave)).await });
-    tokio::time::sleep(Duration::from_secs(5)).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
     assert!(!request.is_finished());
     let closed = tokio::time::timeout(Duration::from_secs(1), test.a.hs.close()).await;
     assert_eq!(closed, Ok(()));
