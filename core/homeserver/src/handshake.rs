@@ -27,6 +27,9 @@ const SETTLE_WAIT: Duration = Duration::from_secs(20);
 /// name, a topic and the like are far smaller (TM-10).
 const PREVIEW_BYTES: usize = 65_536;
 
+/// Servers whose invites of one user to one room are kept: each is asked when the user answers, and names cost nothing.
+const INVITING_SERVERS: usize = 5;
+
 /// What an invited user is shown of a room, whether it came as full events or stripped (FED-38): entries that are
 /// neither are left out (TM-14), and so is what is beyond [`PREVIEW_BYTES`].
 fn stripped(preview: Vec<Value>) -> Value {
@@ -312,6 +315,9 @@ impl Inner {
         self.check_invitee(&pdu.sender, room, &invitee).await?;
         // Only now, as somebody may have joined the room while the host thought about it.
         let is_resident = self.is_in_room(origin, room).await?;
+        if !is_resident {
+            self.check_inviters(origin, room, &invitee)?;
+        }
         let signed = pdu.countersigned(&self.me, &self.signing_key());
         if !is_resident {
             let row = InviteRow {
@@ -350,6 +356,21 @@ impl Inner {
         Err(bad(format!(
             "invite to {room}: the preview has no create event of that room"
         )))
+    }
+
+    /// Refuses the invite of one more server where enough have made one. None can take the place of another's: anybody can
+    /// make a room of the same id, and invite to it.
+    fn check_inviters(&self, origin: &ServerName, room: &RoomId, invitee: &UserId) -> Result<()> {
+        let invites = self.pending_invites(invitee, room)?;
+        let is_new = invites.iter().all(|invite| invite.origin() != origin.as_str());
+        if is_new && invites.len() >= INVITING_SERVERS {
+            let about = format!(
+                "{} servers invite {invitee} to room {room} already",
+                invites.len()
+            );
+            return Err(Error::new(Code::Busy, about));
+        }
+        Ok(())
     }
 
     /// Whether this server is in the room; refuses `origin` if the room's access control list does (FED-51).

@@ -261,7 +261,7 @@ impl Homeserver {
     }
 
     /// Joins; gives the id of the event. Where this server is not in the room, or may not let the user in under its
-    /// restricted rule, the servers in `via` are asked in turn, then that of an invite's sender, then the one in the
+    /// restricted rule, the servers in `via` are asked in turn, then those of invites' senders, then the one in the
     /// room's id.
     ///
     /// # Errors
@@ -434,7 +434,8 @@ impl Homeserver {
         self.inner.rooms_of(user).await
     }
 
-    /// The stripped state that came with a pending invite, as a JSON array (not verified: FED-38).
+    /// The stripped state that came with a pending invite, as a JSON array (not verified: FED-38). Where several servers
+    /// invite to a room of that id, that of the first.
     ///
     /// # Errors
     /// `NotFound` without a pending invite.

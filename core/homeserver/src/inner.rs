@@ -82,7 +82,7 @@ impl AfterCommit for Waker {
                 Write::Outbox { destination, .. } => {
                     notices.destinations.insert(destination.clone());
                 }
-                Write::Update(_) => notices.updated = true,
+                Write::Update(_) | Write::Rescind { .. } => notices.updated = true,
                 _ => {}
             }
         }

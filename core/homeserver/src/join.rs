@@ -89,11 +89,10 @@ impl Inner {
             .await
     }
 
-    /// The named servers, then the inviter's, then the domain of the room id.
+    /// The named servers, then those of inviters, then the domain of the room id.
     fn servers_to_join(&self, user: &UserId, room: &RoomId, via: &[ServerName]) -> Result<Vec<ServerName>> {
         let mut servers = via.to_vec();
-        if let Some(invite) = self.store.invite(user, room)? {
-            let pdu = Pdu::from_store(invite.event_json.as_bytes(), invite.version)?;
+        for pdu in self.pending_invites(user, room)? {
             servers.extend(ServerName::parse(pdu.sender.server()).ok());
         }
         servers.extend(room.domain().and_then(|domain| ServerName::parse(domain).ok()));

@@ -1,8 +1,8 @@
 //! Leaving a room, and rejecting an invite to one (FED-36).
 
 use crate::{inner::Inner, room::Outgoing, template::negotiated};
-use roomlet_store::{Update, Write};
-use roomlet_wire::{Code, Error, EventId, Pdu, Result, RoomId, ServerName, UserId};
+use roomlet_store::{InviteRow, Update, Write};
+use roomlet_wire::{Code, Error, EventId, Pdu, Result, RoomId, ServerName, UserId, Verified};
 
 impl Inner {
     pub(crate) async fn leave(
@@ -38,22 +38,44 @@ impl Inner {
                 return Ok(left);
             }
         }
-        let Some(invite) = self.store.invite(user, room)? else {
+        let invites = self.pending_invites(user, room)?;
+        if invites.is_empty() {
             return Err(Error::new(
                 Code::NotJoined,
                 format!("user {user} is neither in room {room} nor invited to it"),
             ));
-        };
-        let pdu = Pdu::from_store(invite.event_json.as_bytes(), invite.version)?;
-        let server = ServerName::parse(pdu.sender.server())?;
-        let left = self.leave_through(user, room, &server).await;
-        self.drop_invite(user, room, "leave", user).await?;
-        if let Err(error) = &left {
-            self.warn(format_args!(
-                "the invite of {user} to room {room} is dropped here alone: {error}"
-            ));
         }
-        Ok(left.ok())
+        let mut left = None;
+        for invite in invites {
+            let server = ServerName::parse(invite.sender.server())?;
+            match self.leave_through(user, room, &server).await {
+                Ok(event) => left = left.or(Some(event)),
+                // What one server of the room took, all others have.
+                Err(_) if left.is_some() => {}
+                Err(error) => self.warn(format_args!(
+                    "the invite of {user} to room {room} is dropped here alone: {error}"
+                )),
+            }
+        }
+        let update = Update::Membership {
+            room: room.clone(),
+            user: user.clone(),
+            membership: "leave".into(),
+            sender: user.clone(),
+        };
+        let drop = Write::DropInvite {
+            user: user.clone(),
+            room: room.clone(),
+        };
+        self.commit(vec![drop, Write::Update(update)]).await?;
+        Ok(left)
+    }
+
+    /// The invites of a user to a room that are not answered, one of each server that invites, the first first.
+    pub(crate) fn pending_invites(&self, user: &UserId, room: &RoomId) -> Result<Vec<Pdu<Verified>>> {
+        let invites = self.store.invites(user, room)?;
+        let read = |invite: &InviteRow| Pdu::from_store(invite.event_json.as_bytes(), invite.version);
+        invites.iter().map(read).collect()
     }
 
     async fn leave_through(&self, user: &UserId, room: &RoomId, server: &ServerName) -> Result<EventId> {
@@ -63,26 +85,5 @@ impl Inner {
         let leave = draft.sign(version, &self.me, &self.signing_key())?;
         self.client.send_leave(server, room, &leave).await?;
         Ok(leave.id.clone())
-    }
-
-    /// Ends a pending invite here, and tells the user.
-    pub(crate) async fn drop_invite(
-        &self,
-        user: &UserId,
-        room: &RoomId,
-        membership: &str,
-        sender: &UserId,
-    ) -> Result<()> {
-        let update = Update::Membership {
-            room: room.clone(),
-            user: user.clone(),
-            membership: membership.into(),
-            sender: sender.clone(),
-        };
-        let drop = Write::DropInvite {
-            user: user.clone(),
-            room: room.clone(),
-        };
-        self.commit(vec![drop, Write::Update(update)]).await
     }
 }

@@ -228,7 +228,7 @@ impl Inner {
 
     pub(crate) async fn invite_preview(&self, user: &UserId, room: &RoomId) -> Result<String> {
         self.check_account(user)?;
-        match self.store.invite(user, room)? {
+        match self.store.invites(user, room)?.into_iter().next() {
             Some(invite) => Ok(invite.preview_json.into()),
             None => Err(Error::new(
                 Code::NotFound,

@@ -4,9 +4,9 @@ use crate::{
     inner::Inner,
     room::{Arrival, Outcome, Place, RoomHandle, Waiting},
 };
-use roomlet_store::{StagedPdu, Write};
+use roomlet_store::{StagedPdu, Update, Write};
 use roomlet_wire::{
-    Code, Error, EventId, Map, Parsed, Pdu, Result, RoomId, ServerName, Value, Verified,
+    Code, Error, EventId, Map, Parsed, Pdu, Result, RoomId, ServerName, UserId, Value, Verified,
     json::{self, Raw, RawValue},
     limits,
 };
@@ -248,12 +248,20 @@ impl Inner {
     ) {
         let mut dropped = objects.len();
         for object in objects {
-            let target = object
-                .as_raw()
-                .get("state_key")
-                .and_then(Raw::as_str)
-                .and_then(|key| roomlet_wire::UserId::parse(&key).ok());
-            let Some(invite) = target.and_then(|user| self.store.invite(&user, room).ok().flatten()) else {
+            let user = |key: &str| {
+                object
+                    .as_raw()
+                    .get(key)
+                    .and_then(Raw::as_str)?
+                    .parse::<UserId>()
+                    .ok()
+            };
+            let (Some(target), Some(sender)) = (user("state_key"), user("sender")) else {
+                continue;
+            };
+            let invites = self.pending_invites(&target, room).unwrap_or_default();
+            // In each version it would be another event.
+            let Some(invite) = invites.iter().find(|invite| invite.sender == sender) else {
                 continue;
             };
             let Ok(pdu) = self.verify_one(object.text().as_bytes(), invite.version).await else {
@@ -271,25 +279,32 @@ impl Inner {
         }
     }
 
-    /// Drops a pending invite that its sender takes back. Whether the event did that.
+    /// Drops a pending invite that its sender takes back; those that other servers made stay. Whether the event did that.
     async fn rescind(&self, room: &RoomId, pdu: &Pdu<Verified>) -> Result<bool> {
         let is_end = pdu.kind == "m.room.member" && matches!(pdu.membership(), Some("leave" | "ban"));
-        let Some(user) = pdu
-            .state_key
-            .as_deref()
-            .and_then(|key| roomlet_wire::UserId::parse(key).ok())
-        else {
+        let user = pdu.state_key.as_deref().and_then(|key| UserId::parse(key).ok());
+        let (Some(user), true) = (user, is_end) else {
             return Ok(false);
         };
-        let Some(invite) = self.store.invite(&user, room)? else {
-            return Ok(false);
-        };
-        let invite_pdu = Pdu::from_store(invite.event_json.as_bytes(), invite.version)?;
-        if !is_end || pdu.sender != invite_pdu.sender || !pdu.auth_events.contains(&invite_pdu.id) {
+        let invites = self.pending_invites(&user, room)?;
+        let is_its =
+            |invite: &Pdu<Verified>| pdu.sender == invite.sender && pdu.auth_events.contains(&invite.id);
+        if !invites.iter().any(is_its) {
             return Ok(false);
         }
-        self.drop_invite(&user, room, pdu.membership().unwrap_or("leave"), &pdu.sender)
-            .await?;
+        let update = Update::Membership {
+            room: room.clone(),
+            user: user.clone(),
+            membership: pdu.membership().unwrap_or("leave").into(),
+            sender: pdu.sender.clone(),
+        };
+        let rescind = Write::Rescind {
+            user,
+            room: room.clone(),
+            server: ServerName::parse(pdu.sender.server())?,
+            update,
+        };
+        self.commit(vec![rescind]).await?;
         Ok(true)
     }
 }

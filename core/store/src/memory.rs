@@ -2,6 +2,7 @@
 
 mod apply;
 
+use crate::invite;
 use crate::model::*;
 use crate::store::Store;
 use async_trait::async_trait;
@@ -28,8 +29,8 @@ pub struct MemoryStore {
 struct Data {
     rooms: BTreeMap<RoomNum, RoomData>,
     room_nums: BTreeMap<RoomId, RoomNum>,
-    /// With each pending invite, the membership that its event gives.
-    invites: BTreeMap<(UserId, RoomId), (InviteRow, String)>,
+    /// Of each server that made one; none of the lists is empty.
+    invites: BTreeMap<(UserId, RoomId), Vec<InviteRow>>,
     updates: BTreeMap<StreamPos, Update>,
     last_update: StreamPos,
     accounts: BTreeSet<UserId>,
@@ -239,9 +240,9 @@ impl Store for MemoryStore {
                 rooms.insert(record.id.clone(), membership.clone());
             }
         }
-        for ((invited, room), (_, membership)) in &data.invites {
+        for ((invited, room), invites) in &data.invites {
             if invited == user && rooms.get(room).is_none_or(|held| held != "join") {
-                rooms.insert(room.clone(), membership.clone());
+                rooms.extend(invites.first().map(|row| (room.clone(), invite::membership(row))));
             }
         }
         Ok(rooms
@@ -250,9 +251,9 @@ impl Store for MemoryStore {
             .collect())
     }
 
-    fn invite(&self, user: &UserId, room: &RoomId) -> Result<Option<InviteRow>> {
+    fn invites(&self, user: &UserId, room: &RoomId) -> Result<Vec<InviteRow>> {
         let key = (user.clone(), room.clone());
-        Ok(self.data().invites.get(&key).map(|(row, _)| row.clone()))
+        Ok(self.data().invites.get(&key).cloned().unwrap_or_default())
     }
 
     fn updates(&self, after: StreamPos, max: usize) -> Result<Vec<(StreamPos, Update)>> {

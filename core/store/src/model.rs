@@ -98,7 +98,7 @@ pub struct UserRoom {
     pub membership: String,
 }
 
-/// An invite (or knock) to a room in which this server is not resident.
+/// An invite (or knock) to a room in which this server is not resident. Several servers may have made one.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct InviteRow {
     /// The local user that is invited.
@@ -325,10 +325,19 @@ pub enum Write {
         user: UserId,
         membership: Option<(String, EventNum)>,
     },
-    /// Insert or replace the pending invite of its user to its room.
+    /// Insert a pending invite of its user to its room, or replace the one that the same server made (that of the
+    /// event's sender), in its place.
     Invite(InviteRow),
-    /// The invite is pending no more.
+    /// The user's invites to the room are pending no more.
     DropInvite { user: UserId, room: RoomId },
+    /// The invite that `server` made is pending no more. If it was the user's last one to the room, `update` is appended
+    /// to the update stream.
+    Rescind {
+        user: UserId,
+        room: RoomId,
+        server: ServerName,
+        update: Update,
+    },
     /// Append to the update stream, at the next position.
     Update(Update),
     /// A local user; no change if it is one already.

@@ -76,8 +76,9 @@ pub trait Store: Send + Sync + 'static {
     fn joined_servers(&self, room: RoomNum) -> Result<Vec<(ServerName, u32)>>;
     /// A local user's rooms and pending invites, by room id.
     fn user_rooms(&self, user: &UserId) -> Result<Vec<UserRoom>>;
-    /// A pending invite.
-    fn invite(&self, user: &UserId, room: &RoomId) -> Result<Option<InviteRow>>;
+    /// The pending invites of a user to a room, one for each server that made one, in the order in which the first of each
+    /// came.
+    fn invites(&self, user: &UserId, room: &RoomId) -> Result<Vec<InviteRow>>;
 
     /// Updates after a position, at most `max`.
     fn updates(&self, after: StreamPos, max: usize) -> Result<Vec<(StreamPos, Update)>>;

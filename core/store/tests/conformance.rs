@@ -60,6 +60,7 @@ stores! {
         a_pending_invite_wins_unless_joined
         a_pending_knock_is_listed_as_knock
         an_invite_is_read_as_written_and_dropped
+        each_server_has_an_invite_of_its_own
         updates_come_in_order_from_a_position
         update_positions_never_come_again_after_a_trim
         updates_of_every_kind_survive

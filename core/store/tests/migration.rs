@@ -11,6 +11,8 @@ use std::fs;
 /// What the release that had schema 1 wrote, and all that its reads said of it. Rooms 1 to 3 are of random writes; room
 /// 9 has the events of `tests/vectors/archive.jsonl`.
 const FILE: &[u8] = include_bytes!("data/v1.sqlite");
+/// That file as a roomlet of schema 2 left it, which wrote the events of room 9 anew.
+const FILE_2: &[u8] = include_bytes!("data/v2.sqlite");
 const SAID: &str = include_str!("data/v1.txt");
 
 fn user_version(path: &std::path::Path) -> i64 {
@@ -20,10 +22,16 @@ fn user_version(path: &std::path::Path) -> i64 {
 }
 
 #[test]
-fn a_file_of_schema_1_says_what_it_said() {
+fn a_file_of_an_earlier_schema_says_what_it_said() {
+    for (version, file) in [(1, FILE), (2, FILE_2)] {
+        says_what_it_said(version, file);
+    }
+}
+
+fn says_what_it_said(version: i64, file: &[u8]) {
     let dir = TempDir::new();
-    fs::write(dir.db(), FILE).unwrap();
-    assert_eq!(user_version(&dir.db()), 1);
+    fs::write(dir.db(), file).unwrap();
+    assert_eq!(user_version(&dir.db()), version);
     // Once to migrate it, and once as a file of the present schema.
     for _ in 0..2 {
         let store = open(&dir.db());
@@ -41,7 +49,7 @@ fn a_file_of_schema_1_says_what_it_said() {
         }
         store.check().unwrap();
     }
-    assert_eq!(user_version(&dir.db()), 2);
+    assert_eq!(user_version(&dir.db()), 3);
 }
 
 #[test]

@@ -68,7 +68,7 @@ impl Store for HookedStore {
         fn member(room: RoomNum, user: &UserId) -> Option<MemberRow>;
         fn joined_servers(room: RoomNum) -> Vec<(ServerName, u32)>;
         fn user_rooms(user: &UserId) -> Vec<UserRoom>;
-        fn invite(user: &UserId, room: &RoomId) -> Option<InviteRow>;
+        fn invites(user: &UserId, room: &RoomId) -> Vec<InviteRow>;
         fn updates(after: StreamPos, max: usize) -> Vec<(StreamPos, Update)>;
         fn last_update() -> StreamPos;
         fn accounts() -> Vec<UserId>;

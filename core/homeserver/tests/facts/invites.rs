@@ -220,3 +220,106 @@ async fn an_invite_to_a_room_of_version_12_shows_the_create_event_that_names_it(
     assert_eq!(peer.send_invite(&b.hs, &room, &id, body).await.status, 200);
     assert_eq!(rooms(&b.hs, &bob).await, [(room.id.clone(), "invite".into())]);
 }
+
+/// Anybody can make a room of an id that exists, and invite to it.
+#[tokio::test(start_paused = true)]
+async fn an_invite_is_not_replaced_nor_ended_by_a_server_that_did_not_make_it() {
+    let (world, _a, mut b, _, bob) = strangers().await;
+    let (good, evil) = (world.peer("good.test"), world.peer("evil.test"));
+    let gina = good.user("gina");
+    let room = good.create_room(&gina, "10", "invite");
+    let (id, body) = good.invite(&room, &gina, &bob);
+    assert_eq!(
+        good.send_invite(&b.hs, &room, &id, body.clone()).await.status,
+        200
+    );
+    let preview = b.hs.invite_preview(&bob, &room.id).await.unwrap();
+
+    let mallory = evil.user("mallory");
+    let mut fake = evil.create_room(&mallory, "10", "invite");
+    fake.id = room.id.clone();
+    let (fake_id, fake_body) = evil.invite(&fake, &mallory, &bob);
+    let reply = evil.send_invite(&b.hs, &fake, &fake_id, fake_body.clone()).await;
+    assert_eq!(reply.status, 200);
+    assert_eq!(b.hs.invite_preview(&bob, &room.id).await.unwrap(), preview);
+    b.restart().await;
+    assert_eq!(b.hs.invite_preview(&bob, &room.id).await.unwrap(), preview);
+
+    fake.push(fake_body["event"].as_object().unwrap());
+    let leave = r#"{"membership":"leave"}"#;
+    let end = evil.event(&fake, &mallory, "m.room.member", Some(&bob), leave);
+    let fake_end = fake.id_of(&end).to_string();
+    let results = evil.send(&b.hs, "t", &[end]).await;
+    assert_eq!(results.keys().collect::<Vec<_>>(), [&fake_end]);
+    assert_eq!(rooms(&b.hs, &bob).await, [(room.id.clone(), "invite".to_owned())]);
+    assert_eq!(b.hs.invite_preview(&bob, &room.id).await.unwrap(), preview);
+    let gina_invites = ("invite".to_owned(), gina.to_string());
+    let mallory_invites = ("invite".to_owned(), mallory.to_string());
+    let told_until_then = [gina_invites.clone(), mallory_invites.clone()];
+    assert_eq!(told(&b.updates().await, &bob), told_until_then);
+
+    // Its own server ends it.
+    let mut room = room;
+    room.push(body["event"].as_object().unwrap());
+    let end = good.event(&room, &gina, "m.room.member", Some(&bob), leave);
+    good.send(&b.hs, "t", &[end]).await;
+    assert_eq!(rooms(&b.hs, &bob).await, []);
+    let ended = ("leave".to_owned(), gina.to_string());
+    assert_eq!(
+        told(&b.updates().await, &bob),
+        [gina_invites, mallory_invites, ended]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_servers_of_all_invites_are_asked_when_the_user_answers() {
+    let (world, a, b, alice, bob) = strangers().await;
+    let evil = world.peer("evil.test");
+    let room = a.hs.create_room(&alice, CreateRoom::default()).await.unwrap();
+    let mallory = evil.user("mallory");
+    let mut fake = evil.create_room(&mallory, "I.1", "invite");
+    fake.id = room.clone();
+    let (id, body) = evil.invite(&fake, &mallory, &bob);
+    for evil_is_first in [true, false] {
+        if !evil_is_first {
+            a.hs.invite(&alice, &room, &bob, None).await.unwrap();
+        }
+        let reply = evil.send_invite(&b.hs, &fake, &id, body.clone()).await;
+        assert_eq!(reply.status, 200);
+        if evil_is_first {
+            a.hs.invite(&alice, &room, &bob, None).await.unwrap();
+        }
+        assert!(b.hs.leave(&bob, &room, None).await.unwrap().is_some());
+        world.quiet().await;
+        assert_eq!(membership(&a.hs, &alice, &room, &bob).await, "leave");
+        assert_eq!(rooms(&b.hs, &bob).await, []);
+    }
+    a.hs.invite(&alice, &room, &bob, None).await.unwrap();
+    evil.send_invite(&b.hs, &fake, &id, body).await;
+    b.hs.join(&bob, &room, &[]).await.unwrap();
+    assert_eq!(rooms(&b.hs, &bob).await, [(room.clone(), "join".to_owned())]);
+    assert_eq!(code(b.hs.invite_preview(&bob, &room).await), Code::NotFound);
+}
+
+/// Names cost nothing, and each is asked when the user answers.
+#[tokio::test(start_paused = true)]
+async fn a_few_servers_may_invite_to_one_room() {
+    let (world, _a, b, _, bob) = strangers().await;
+    for n in 0..7 {
+        let peer = world.peer(&format!("p{n}.test"));
+        let owner = peer.user("owner");
+        let mut room = peer.create_room(&owner, "10", "invite");
+        room.id = "!room:p0.test".parse().unwrap();
+        let (id, body) = peer.invite(&room, &owner, &bob);
+        for _ in 0..2 {
+            let reply = peer.send_invite(&b.hs, &room, &id, body.clone()).await;
+            let refused = "5 servers invite @bob:b.test to room !room:p0.test already";
+            let wanted = if n < 5 {
+                (200, "", "")
+            } else {
+                (429, "M_LIMIT_EXCEEDED", refused)
+            };
+            assert_eq!((reply.status, reply.text("errcode"), reply.text("error")), wanted);
+        }
+    }
+}

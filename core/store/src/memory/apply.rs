@@ -3,7 +3,7 @@
 use super::{Data, RoomData};
 use crate::invite;
 use crate::model::*;
-use roomlet_wire::{Code, Error, EventId, EventNum, Result, RoomId, RoomNum, StateNum, StreamPos};
+use roomlet_wire::{Code, Error, EventId, EventNum, Result, RoomId, RoomNum, StateNum, StreamPos, UserId};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hash;
 
@@ -91,18 +91,21 @@ impl Data {
             } => {
                 self.room(room).members.remove(&user);
             }
-            Write::Invite(row) => {
-                let membership = invite::membership(&row);
-                self.invites
-                    .insert((row.user.clone(), row.room.clone()), (row, membership));
-            }
+            Write::Invite(row) => self.invite(row),
             Write::DropInvite { user, room } => {
                 self.invites.remove(&(user, room));
             }
-            Write::Update(update) => {
-                self.last_update.0 += 1;
-                self.updates.insert(self.last_update, update);
+            Write::Rescind {
+                user,
+                room,
+                server,
+                update,
+            } => {
+                if self.rescind((user, room), &server) {
+                    self.update(update);
+                }
             }
+            Write::Update(update) => self.update(update),
             Write::Purge { room, events, states } => self.purge(room, &events, &states),
             Write::Forget { room, id } => self.forget(room, &id),
             Write::TrimUpdates(up_to) => self.updates.retain(|pos, _| *pos > up_to),
@@ -161,6 +164,33 @@ impl Data {
 
     fn room(&mut self, room: RoomNum) -> &mut RoomData {
         self.rooms.entry(room).or_default()
+    }
+
+    fn update(&mut self, update: Update) {
+        self.last_update.0 += 1;
+        self.updates.insert(self.last_update, update);
+    }
+
+    fn invite(&mut self, row: InviteRow) {
+        let server = invite::server(&row.event_json);
+        let key = (row.user.clone(), row.room.clone());
+        let rows = self.invites.entry(key).or_default();
+        match rows
+            .iter_mut()
+            .find(|held| invite::server(&held.event_json) == server)
+        {
+            Some(held) => *held = row,
+            None => rows.push(row),
+        }
+    }
+
+    /// Takes the invite of a server away; whether it was the last one.
+    fn rescind(&mut self, key: (UserId, RoomId), server: &str) -> bool {
+        let Some(rows) = self.invites.get_mut(&key) else {
+            return false;
+        };
+        rows.retain(|row| invite::server(&row.event_json) != server);
+        rows.is_empty() && self.invites.remove(&key).is_some()
     }
 
     fn purge(&mut self, room: RoomNum, events: &[EventNum], states: &[StateNum]) {

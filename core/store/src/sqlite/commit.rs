@@ -1,12 +1,12 @@
 //! Writing: each change of a commit as statements.
 
+mod invites;
 mod purge;
 mod rooms;
 mod stream;
 
 use super::codec::{self, Id, from_position, key, position};
 use super::fault::Fault;
-use crate::invite;
 use crate::model::*;
 use roomlet_wire::StreamPos;
 use rusqlite::{Connection, Params, params};
@@ -107,31 +107,24 @@ fn apply_write(db: &Connection, counters: &mut Counters, write: &Write) -> Resul
             user,
             membership,
         } => rooms::member(db, *room, user, membership.as_ref())?,
-        Write::Invite(row) => {
-            let sql =
-                "INSERT OR REPLACE INTO invite (user, room, version, membership, event_json, preview_json)
-                VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-            let membership = invite::membership(row);
-            let (user, room) = (row.user.as_str(), row.room.as_str());
-            run(
-                db,
-                sql,
-                params![
-                    user,
-                    room,
-                    row.version.id,
-                    membership,
-                    &*row.event_json,
-                    &*row.preview_json
-                ],
-            )?;
-        }
+        Write::Invite(row) => invites::invite(db, row)?,
         Write::DropInvite { user, room } => {
             run(
                 db,
                 "DELETE FROM invite WHERE user = ?1 AND room = ?2",
                 params![user.as_str(), room.as_str()],
             )?;
+        }
+        Write::Rescind {
+            user,
+            room,
+            server,
+            update,
+        } => {
+            if invites::rescind(db, user, room, server)? {
+                counters.update.0 += 1;
+                stream::update(db, counters.update, update)?;
+            }
         }
         Write::Update(row) => {
             counters.update.0 += 1;

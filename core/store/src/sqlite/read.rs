@@ -248,6 +248,8 @@ impl Store for SqliteStore {
             WHERE invite.user = ?1 AND NOT EXISTS
                 (SELECT 1 FROM room JOIN member ON member.room = room.num AND member.user = ?1
                 WHERE room.id = invite.room AND member.membership = 'join')
+            AND NOT EXISTS (SELECT 1 FROM invite AS earlier
+                WHERE earlier.user = ?1 AND earlier.room = invite.room AND earlier.num < invite.num)
             ORDER BY 1";
         let read = |row: &Row<'_>| {
             Ok(UserRoom {
@@ -258,11 +260,11 @@ impl Store for SqliteStore {
         self.read("user_rooms", |db| all(db, sql, [user.as_str()], read))
     }
 
-    fn invite(&self, user: &UserId, room: &RoomId) -> Result<Option<InviteRow>> {
-        let sql =
-            "SELECT user, room, version, event_json, preview_json FROM invite WHERE user = ?1 AND room = ?2";
-        self.read("invite", |db| {
-            one(db, sql, [user.as_str(), room.as_str()], row::invite)
+    fn invites(&self, user: &UserId, room: &RoomId) -> Result<Vec<InviteRow>> {
+        let sql = "SELECT user, room, version, event_json, preview_json FROM invite
+            WHERE user = ?1 AND room = ?2 ORDER BY num";
+        self.read("invites", |db| {
+            all(db, sql, [user.as_str(), room.as_str()], row::invite)
         })
     }
 

@@ -4,7 +4,7 @@
 pub(super) const APPLICATION_ID: i64 = 0x726d_6c74;
 
 /// `STEPS[n]` leads from version `n` (`user_version`; 0 is an empty file) to `n + 1`. Released steps never change.
-pub(super) const STEPS: &[&str] = &[TABLES, PACKED_EVENTS];
+pub(super) const STEPS: &[&str] = &[TABLES, PACKED_EVENTS, INVITES_OF_SERVERS];
 
 /// - `key` of a state or event is `room << 32 | num`, so that one integer is the primary key.
 /// - An event id (type `ANY`) is the 32 bytes of its hash as a blob, or text if it is no URL-safe hash.
@@ -171,4 +171,22 @@ const PACKED_EVENTS: &str = "
 ALTER TABLE event ADD COLUMN packed BLOB;
 DROP INDEX event_id;
 CREATE INDEX event_id ON event (substr(id, 1, 8));
+";
+
+/// - Each server that invites a user to a room has a row of its own; `num` is the order in which the first of each came.
+const INVITES_OF_SERVERS: &str = "
+CREATE TABLE invite_of_server (
+    num INTEGER PRIMARY KEY,
+    user TEXT NOT NULL,
+    room TEXT NOT NULL,
+    version TEXT NOT NULL,
+    membership TEXT NOT NULL,
+    event_json TEXT NOT NULL,
+    preview_json TEXT NOT NULL
+) STRICT;
+INSERT INTO invite_of_server (num, user, room, version, membership, event_json, preview_json)
+    SELECT rowid, user, room, version, membership, event_json, preview_json FROM invite;
+DROP TABLE invite;
+ALTER TABLE invite_of_server RENAME TO invite;
+CREATE INDEX invite_user ON invite (user, room);
 ";

@@ -137,6 +137,28 @@ pub(crate) fn invite_row(name: &str, room: u32, membership: &str) -> InviteRow {
     }
 }
 
+/// As [`invite_row`], by a user of `server`.
+pub(crate) fn invite_of(server: &str, name: &str, room: u32, membership: &str) -> InviteRow {
+    InviteRow {
+        event_json: format!(r#"{{"content":{{"membership":"{membership}"}},"sender":"@i:{server}"}}"#).into(),
+        ..invite_row(name, room, membership)
+    }
+}
+
+pub(crate) fn rescind(server_name: &str, name: &str, room: u32) -> Write {
+    Write::Rescind {
+        user: user(name),
+        room: room_id(room),
+        server: server(server_name),
+        update: Update::Membership {
+            room: room_id(room),
+            user: user(name),
+            membership: "leave".into(),
+            sender: user("i:x.org"),
+        },
+    }
+}
+
 pub(crate) fn pdu(destination: &str, room: u32, event: u32) -> Write {
     let item = OutboxItem::Pdu {
         room: RoomNum(room),

@@ -144,7 +144,13 @@ impl Random {
                     membership,
                 }
             }
-            12 => Write::Invite(invite_row(&name[1..], room.0, self.pick(&["invite", "knock"]))),
+            12 => Write::Invite(invite_of(
+                &other,
+                &name[1..],
+                room.0,
+                self.pick(&["invite", "knock"]),
+            )),
+            13 if self.chance() => rescind(&other, &name[1..], room.0),
             13 => Write::DropInvite {
                 user: name,
                 room: room_id(room.0),
@@ -249,7 +255,9 @@ pub(crate) fn dump(store: &dyn Store) -> String {
             say!(timeline(num, Some(from), direction, 20));
         }
         for name in USERS {
-            say!(invite(&user(name), &room_id(n)));
+            for row in store.invites(&user(name), &room_id(n)).unwrap() {
+                writeln!(out, "{row:?}").unwrap();
+            }
             say!(member(num, &user(name)));
         }
     }

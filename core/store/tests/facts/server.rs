@@ -135,11 +135,57 @@ pub(crate) fn an_invite_is_read_as_written_and_dropped(store: &dyn Store) {
             Write::Invite(row.clone()),
         ],
     );
-    assert_eq!(store.invite(&user("a:x.org"), &room_id(1)).unwrap(), Some(row));
-    assert_eq!(store.invite(&user("a:x.org"), &room_id(2)).unwrap(), None);
+    assert_eq!(store.invites(&user("a:x.org"), &room_id(1)).unwrap(), [row]);
+    assert_eq!(store.invites(&user("a:x.org"), &room_id(2)).unwrap(), []);
     commit(store, [drop]);
-    assert_eq!(store.invite(&user("a:x.org"), &room_id(1)).unwrap(), None);
+    assert_eq!(store.invites(&user("a:x.org"), &room_id(1)).unwrap(), []);
     assert_eq!(rooms_of(store, "a:x.org"), []);
+}
+
+pub(crate) fn each_server_has_an_invite_of_its_own(store: &dyn Store) {
+    let of = |server, membership| invite_of(server, "a:x.org", 1, membership);
+    let rows = [
+        of("a.org", "invite"),
+        of("b.org", "knock"),
+        of("b.org:1", "invite"),
+    ];
+    commit(store, rows.clone().map(Write::Invite));
+    commit(store, [Write::Invite(of("a.org", "knock"))]);
+    let invites = || store.invites(&user("a:x.org"), &room_id(1)).unwrap();
+    let rows = [of("a.org", "knock"), rows[1].clone(), rows[2].clone()];
+    assert_eq!(invites(), rows);
+    assert_eq!(rooms_of(store, "a:x.org"), pairs(&[(1, "knock")]));
+    // Another user's, another room's, and one that nobody made.
+    commit(
+        store,
+        [
+            rescind("a.org", "b:x.org", 1),
+            rescind("a.org", "a:x.org", 2),
+            rescind("c.org", "a:x.org", 1),
+        ],
+    );
+    assert_eq!(invites(), rows);
+    commit(
+        store,
+        [rescind("a.org", "a:x.org", 1), rescind("b.org", "a:x.org", 1)],
+    );
+    assert_eq!(invites(), rows[2..]);
+    assert_eq!(rooms_of(store, "a:x.org"), pairs(&[(1, "invite")]));
+    assert_eq!(store.last_update().unwrap(), StreamPos(0));
+    commit(
+        store,
+        [rescind("b.org:1", "a:x.org", 1), rescind("b.org:1", "a:x.org", 1)],
+    );
+    assert_eq!(invites(), []);
+    assert_eq!(rooms_of(store, "a:x.org"), []);
+    let Write::Rescind { update, .. } = rescind("b.org:1", "a:x.org", 1) else {
+        unreachable!();
+    };
+    assert_eq!(store.updates(StreamPos(0), 9).unwrap(), [(StreamPos(1), update)]);
+    commit(store, rows.map(Write::Invite));
+    let (user, room) = (user("a:x.org"), room_id(1));
+    commit(store, [Write::DropInvite { user, room }]);
+    assert_eq!(invites(), []);
 }
 
 fn positions(store: &dyn Store, after: u64, max: usize) -> Vec<u64> {
