@@ -23,7 +23,12 @@ impl Inner {
                         return Ok(None);
                     }
                     let is = room.membership(&user)?;
-                    if !matches!(is.as_str(), "join" | "invite" | "knock") {
+                    let is_member = matches!(is.as_str(), "join" | "invite" | "knock");
+                    if !is_member && !room.store().invites(&user, room.id())?.is_empty() {
+                        // Of the invites that came before this server was in the room the room knows nothing.
+                        return Ok(None);
+                    }
+                    if !is_member {
                         let about = format!(
                             "user {user} is not in room {}: their membership is {is}",
                             room.id()

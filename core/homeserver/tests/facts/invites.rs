@@ -323,3 +323,25 @@ async fn a_few_servers_may_invite_to_one_room() {
         }
     }
 }
+
+/// The room itself knows nothing of an invite that no member made, and one that a member made may have ended before this
+/// server came.
+#[tokio::test(start_paused = true)]
+async fn an_invite_that_the_room_does_not_know_can_be_declined_where_others_are_in_it() {
+    let (world, a, b, alice, bob) = strangers().await;
+    let erin = b.account("erin").await;
+    let room = public_room(&a, &alice, "10").await;
+    let evil = world.peer("evil.test");
+    let mallory = evil.user("mallory");
+    let mut fake = evil.create_room(&mallory, "10", "invite");
+    fake.id = room.clone();
+    let (id, body) = evil.invite(&fake, &mallory, &bob);
+    assert_eq!(evil.send_invite(&b.hs, &fake, &id, body).await.status, 200);
+    b.hs.join(&erin, &room, std::slice::from_ref(&a.name))
+        .await
+        .unwrap();
+    assert_eq!(b.hs.leave(&bob, &room, None).await, Ok(None));
+    assert_eq!(rooms(&b.hs, &bob).await, []);
+    assert_eq!(code(b.hs.leave(&bob, &room, None).await), Code::NotJoined);
+    assert_eq!(rooms(&b.hs, &erin).await, [(room, "join".to_owned())]);
+}
