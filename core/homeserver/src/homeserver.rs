@@ -266,8 +266,9 @@ impl Homeserver {
     ///
     /// # Errors
     /// `Denied` if the rules of the room refuse, and if this server is in the room and neither it nor another may let the
-    /// user in under its restricted rule; else `UnknownRoom` if there is no server to ask; what the last one gave: `Unreachable`, `Remote`,
-    /// `BadReply`, `UnknownRoomVersion`.
+    /// user in under its restricted rule; else `UnknownRoom` if there is no server to ask; what the last one gave:
+    /// `Unreachable`, `Remote`, `BadReply`, `UnknownRoomVersion`. `BadReply` also where another room of that id is held
+    /// here, which the server in the id made too: what users saw of it stays until [`forget_room`](Self::forget_room).
     pub async fn join(&self, user: &UserId, room: &RoomId, via: &[ServerName]) -> Result<EventId> {
         self.inner.join(user, room, via).await
     }

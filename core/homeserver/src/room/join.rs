@@ -11,7 +11,8 @@ impl OpenRoom {
     /// What this server knew of the room's present from an earlier stay is discarded (EC-1).
     ///
     /// # Errors
-    /// `Denied` if the join is not allowed in that state; `BadReply` if its auth events are not among the events.
+    /// `Denied` if the join is not allowed in that state; `BadReply` if its auth events are not among the events, or another
+    /// create event is held here.
     pub(crate) fn adopt(
         &mut self,
         events: &[Pdu<Verified>],
@@ -25,6 +26,17 @@ impl OpenRoom {
                 Outcome::Dropped(about) => Err(Error::new(Code::BadReply, about)),
                 Outcome::Rejected(denied) => Err(Error::new(Code::Denied, denied.to_string())),
             };
+        }
+        let is_create = |pdu: &&Pdu<Verified>| pdu.is_state("m.room.create", "");
+        if let Some(create) = events.iter().find(is_create)
+            && self.slots.get("m.room.create", "").is_some()
+            && self.num_of(&create.id)?.is_none()
+        {
+            let about = format!(
+                "another room {} is held here, with another create event: it stays until it is forgotten",
+                self.id()
+            );
+            return Err(Error::new(Code::BadReply, about));
         }
         for pdu in events {
             self.ingest_outlier(pdu)?;

@@ -6,7 +6,7 @@ use roomlet_homeserver::{Code, EventId, Limits, Policy, RoomId, ServerName, User
 use roomlet_store::Store;
 use roomlet_wire::{Map, RoomVersion, Value};
 use roomlet_world::{PeerRoom, World, encode, list, object};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 fn events(events: &[Map]) -> Value {
     Value::Array(events.iter().cloned().map(Value::Object).collect())
@@ -180,4 +180,36 @@ async fn what_the_host_refuses_does_not_come_in_through_a_gap() {
     assert!(bodies(&a.hs, &alice, &id).await.is_empty());
     let event = a.hs.event(&alice, &id, &room.latest[0]).await;
     assert_eq!(code(event), Code::UnknownEvent);
+}
+
+/// A server can make two rooms of one id: which is the real one nobody can know, and what users saw of the first does not
+/// go away because it tells of the second.
+#[tokio::test(start_paused = true)]
+async fn another_room_of_the_same_id_is_joined_only_when_the_first_is_forgotten() {
+    let world = World::new();
+    let a = world.server("a.test").await;
+    let alice = a.account("alice").await;
+    let peer = world.peer("peer.test");
+    let mallory = peer.user("mallory");
+    let mut first = peer.create_room(&mallory, "10", "public");
+    let via = [peer.name.clone()];
+    peer.serve_joins(&first);
+    a.hs.join(&alice, &first.id, &via).await.unwrap();
+    let join = a.hs.state_event(&alice, &first.id, "m.room.member", &alice).await;
+    first.latest = vec![join.unwrap().unwrap().event_id];
+    let said = peer.say(&mut first, &mallory, "hello");
+    peer.send(&a.hs, "1", &[said]).await;
+    a.hs.leave(&alice, &first.id, None).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    let second = peer.create_room(&mallory, "10", "public");
+    assert_eq!(second.id, first.id);
+    peer.serve_joins(&second);
+    let error = a.hs.join(&alice, &first.id, &via).await.unwrap_err();
+    assert_eq!(error.code(), Code::BadReply);
+    let wanted = "another room !room:peer.test is held here, with another create event: it stays until it is forgotten";
+    assert!(error.about().ends_with(wanted), "{error:?}");
+    assert_eq!(bodies(&a.hs, &alice, &first.id).await, ["hello"]);
+    a.hs.forget_room(&first.id).await.unwrap();
+    a.hs.join(&alice, &first.id, &via).await.unwrap();
+    assert_eq!(bodies(&a.hs, &alice, &first.id).await, [""; 0]);
 }
