@@ -16,11 +16,12 @@ pub(crate) fn catch<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|payload| Err(panicked(payload.as_ref())))
 }
 
-/// [`catch`] for each poll of a future.
-pub(crate) async fn catch_async<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
+/// [`catch`] for each poll of a future. What the future itself gives is inside, also an error of [`Code::Panic`]: that is
+/// of a panic which the core has stopped, and undone.
+pub(crate) async fn catch_async<T>(future: impl Future<Output = T>) -> Result<T> {
     let mut future = pin!(future);
     std::future::poll_fn(|context| {
-        catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context)))
+        catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context).map(Ok)))
             .unwrap_or_else(|payload| Poll::Ready(Err(panicked(payload.as_ref()))))
     })
     .await

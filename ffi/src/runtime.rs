@@ -119,6 +119,7 @@ impl Runtime {
         self.tokio
             .block_on(task)
             .unwrap_or_else(|gone| Err(Error::new(Code::Panic, gone.to_string())))
+            .and_then(|done| done)
     }
 
     /// Drops what still runs without waiting for it: for a thread that must not block.

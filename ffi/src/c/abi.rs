@@ -28,8 +28,8 @@ pub const PREAMBLE: &str = "\
  *            ROOMLET_CLOSED, freeing one frees the handle alone. Do not fork inside a callback.
  * Growth     Structs that you fill begin with `struct_size`; set the whole struct to zero first. New fields go last; zero
  *            means \"as before\". Functions and codes are only added; the ABI version rises when one is removed.
- * Panics     are bugs in roomlet. None crosses into your code: the call gives ROOMLET_PANIC, and from then on that server
- *            gives ROOMLET_POISONED. Others live on.
+ * Panics     are bugs in roomlet. None crosses into your code: the call gives ROOMLET_PANIC. Of one in the work on a room
+ *            nothing is kept, and all else goes on; after any other that server gives ROOMLET_POISONED. Others live on.
  */";
 
 /// The version of the ABI that this header describes.

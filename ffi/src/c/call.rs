@@ -97,8 +97,8 @@ impl Command {
         } = self;
         call.run(|args| {
             let (homeserver, ticket) = core()?.enter()?;
-            let future =
-                guard::catch(|| prepare(args, homeserver)).inspect_err(|error| notice(&ticket, error))?;
+            let future = guard::catch(|| Ok(prepare(args, homeserver)))
+                .inspect_err(|error| ticket.core().poison(error))??;
             let op = Arc::new(Op::default());
             if let Some(out) = args.optional_out(op_out) {
                 out.write(handle::put(Arc::clone(&op)));
@@ -122,7 +122,13 @@ async fn run(
 ) {
     let outcome = tokio::select! {
         biased;
-        outcome = guard::catch_async(future) => outcome.inspect_err(|error| notice(&ticket, error)),
+        outcome = guard::catch_async(future) => match outcome {
+            Ok(outcome) => outcome.inspect_err(|error| notice(&ticket, error)),
+            Err(panicked) => {
+                ticket.core().poison(&panicked);
+                Err(panicked)
+            }
+        },
         () = ticket.core().closing() => Err(ticket.core().closed()),
         () = op.cancelled() => Err(Error::new(Code::Cancelled, "the command was cancelled")),
     };
@@ -131,10 +137,10 @@ async fn run(
     op.end(outcome);
 }
 
-/// Poisons the server if `error` is a panic.
+/// Tells the log if `error` is of a panic that the core has stopped: the server goes on.
 fn notice(ticket: &Ticket, error: &Error) {
     if error.code() == Code::Panic {
-        ticket.core().poison(error);
+        ticket.core().log_error(error);
     }
 }
 
@@ -210,6 +216,17 @@ mod tests {
         assert_eq!(accounts(other), ROOMLET_OK);
         roomlet_server_free(broken);
         roomlet_server_free(other);
+    }
+
+    #[test]
+    fn panic_that_the_core_stopped_leaves_its_server_usable() {
+        let server = open("patient.example");
+        let ends = codes(server, || async {
+            Err(Error::new(Code::Panic, "the work on a room"))
+        });
+        assert_eq!(ends, (ROOMLET_OK, Code::Panic as roomlet_code));
+        assert_eq!(accounts(server), ROOMLET_OK);
+        roomlet_server_free(server);
     }
 
     #[test]

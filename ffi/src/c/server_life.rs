@@ -83,6 +83,11 @@ impl Core {
     /// After a panic: nothing of this server is trusted any more.
     pub(super) fn poison(&self, error: &Error) {
         self.poisoned.store(true, Ordering::Release);
+        self.log_error(error);
+    }
+
+    /// Tells the host's log of an error that is a bug.
+    pub(super) fn log_error(&self, error: &Error) {
         self.host.log(super::host::ROOMLET_LOG_ERROR, error.about());
     }
 

@@ -62,7 +62,8 @@ impl Drop for Live {
 
 /// Work that was started: what it comes to, and how it is ended before.
 struct Task<T> {
-    result: oneshot::Receiver<core::Result<T>>,
+    /// The outer error is a panic.
+    result: oneshot::Receiver<core::Result<core::Result<T>>>,
     abort: AbortHandle,
 }
 
@@ -93,7 +94,7 @@ impl Shared {
             server: None,
             runtime: Some(runtime),
         };
-        live.server = Some(task.result.await.map_err(|_| closed(&name))??);
+        live.server = Some(task.result.await.map_err(|_| closed(&name))???);
         log.line(LogLevel::Info, || format!("server {name}: open"));
         Ok(Self {
             name,
@@ -174,18 +175,25 @@ impl Shared {
 
     fn settle<T>(
         &self,
-        ended: Result<core::Result<T>, RecvError>,
+        ended: Result<core::Result<core::Result<T>>, RecvError>,
         cancelled: bool,
     ) -> Result<T, RoomletError> {
+        // The host's logger is called under no lock.
+        let tell = |error: &core::Error| {
+            let log = self.log().clone();
+            log.line(LogLevel::Error, || format!("server {}: {error}", self.name));
+        };
         match ended {
-            Ok(Err(error)) if error.code() == Code::Panic => {
+            Ok(Err(error)) => {
                 self.poisoned.store(true, Ordering::Release);
-                // The host's logger is called under no lock.
-                let log = self.log().clone();
-                log.line(LogLevel::Error, || format!("server {}: {error}", self.name));
+                tell(&error);
                 Err(error.into())
             }
-            Ok(result) => Ok(result?),
+            Ok(Ok(Err(error))) if error.code() == Code::Panic => {
+                tell(&error);
+                Err(error.into())
+            }
+            Ok(Ok(result)) => Ok(result?),
             Err(_) if cancelled => Err(RoomletError::new(Code::Cancelled, "the operation was cancelled")),
             Err(_) => Err(closed(&self.name)),
         }
