@@ -222,7 +222,8 @@ impl Homeserver {
         self.inner.purge_history(room, from).await
     }
 
-    /// Deletes all there is of a room, pending invites too, and gives the disk space back.
+    /// Deletes all there is of a room, pending invites too, and gives the disk space back; what other servers are still owed
+    /// of it goes out all the same.
     ///
     /// # Errors
     /// `Denied` while a user of this server is in it.

@@ -201,6 +201,13 @@ pub enum OutboxItem {
         /// The event.
         event: EventNum,
     },
+    /// An event of a room that was forgotten since, as JSON.
+    Forgotten {
+        /// The number that the room had.
+        room: RoomNum,
+        /// The event, in federation form.
+        json: String,
+    },
     /// An EDU that must survive a restart, as JSON.
     Edu(String),
 }
@@ -388,7 +395,8 @@ pub enum Write {
         events: Vec<EventNum>,
         states: Vec<StateNum>,
     },
-    /// Deletes all there is of a room, pending invites, updates and results of local commands included.
+    /// Deletes all there is of a room, pending invites, updates and results of local commands included. Deliveries of its
+    /// events stay, as [`OutboxItem::Forgotten`].
     Forget { room: RoomNum, id: RoomId },
     /// Forgets updates up to and with this position; positions go on from the last one ever given.
     TrimUpdates(StreamPos),

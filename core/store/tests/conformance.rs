@@ -76,6 +76,7 @@ stores! {
         a_pdu_staged_again_keeps_its_place
         an_id_of_many_bytes_comes_back
         the_outbox_is_a_queue_per_destination
+        what_is_owed_of_a_forgotten_room_stays
         outbox_numbers_are_never_reused
         collapse_keeps_the_newest_pdu_of_each_room_and_all_edus
         owed_lists_rows_and_transactions_in_flight

@@ -95,7 +95,8 @@ impl Homeserver {
             .await
     }
 
-    /// Deletes all there is of a room, pending invites too, and gives the disk space back.
+    /// Deletes all there is of a room, pending invites too, and gives the disk space back; what other servers are still owed
+    /// of it goes out all the same.
     ///
     /// # Errors
     /// 300 `Denied` while a user of this server is in it, 400 `UnknownRoom`.

@@ -185,7 +185,10 @@ class Homeserver:
         return await bridge.call(self._inner.purge_history(room_id, before))
 
     async def forget_room(self, room_id: str) -> None:
-        """Deletes all there is of a room that no user of this server is in, and gives the disk space back."""
+        """Deletes all there is of a room that no user of this server is in, and gives the disk space back.
+
+        What other servers are still owed of it goes out all the same.
+        """
         await bridge.call(self._inner.forget_room(room_id))
 
     async def check_store(self, *, repair: bool = False) -> StoreReport:

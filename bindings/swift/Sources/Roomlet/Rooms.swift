@@ -66,7 +66,8 @@ extension Homeserver {
         try await cancellable { try await $0.purgeHistory(roomId: room, from: from) }
     }
 
-    /// Deletes all there is of a room, pending invites too, and gives the disk space back.
+    /// Deletes all there is of a room, pending invites too, and gives the disk space back; what other servers are still owed
+    /// of it goes out all the same.
     ///
     /// - Throws: ``Code/denied`` while a user of this server is in it.
     public func forgetRoom(_ room: String) async throws {

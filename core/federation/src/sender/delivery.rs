@@ -113,7 +113,7 @@ impl Delivery {
         }
         let max_pdus = self.bucket.capacity().min(limits::TRANSACTION_PDUS);
         let mut rows = self.outbox()?;
-        let is_pdu = |row: &&OutboxRow| matches!(row.item, OutboxItem::Pdu { .. });
+        let is_pdu = |row: &&OutboxRow| !matches!(row.item, OutboxItem::Edu(_));
         let owed = rows.iter().filter(is_pdu).count().min(max_pdus);
         let wait = self.bucket.wait_for(owed, Instant::now());
         if !wait.is_zero() {

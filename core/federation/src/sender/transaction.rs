@@ -29,27 +29,30 @@ impl Transaction {
     ) -> Result<Option<Self>> {
         let mut pdus = Vec::new();
         let mut edus = Vec::new();
-        let mut newest = 0;
         let mut up_to = None;
         for row in rows {
             match row.item {
-                OutboxItem::Pdu { .. } if pdus.len() >= max_pdus.min(limits::TRANSACTION_PDUS) => break,
+                OutboxItem::Pdu { .. } | OutboxItem::Forgotten { .. }
+                    if pdus.len() >= max_pdus.min(limits::TRANSACTION_PDUS) =>
+                {
+                    break;
+                }
                 OutboxItem::Edu(_) if edus.len() >= limits::TRANSACTION_EDUS => break,
                 // A row that names what is not there, or is no JSON, could never be delivered: it is left out.
                 OutboxItem::Pdu { room, event } => {
                     let event = store.event_by_num(room, event)?;
-                    if let Some(pdu) = event.and_then(|event| read(&event.json)) {
-                        let sent = pdu.as_raw().get("origin_server_ts").and_then(Raw::as_int);
-                        newest = newest.max(sent.unwrap_or(0));
-                        pdus.push(Value::Canonical(pdu));
-                    }
+                    pdus.extend(event.and_then(|event| read(&event.json)));
                 }
+                OutboxItem::Forgotten { json, .. } => pdus.extend(read(&json)),
                 OutboxItem::Edu(edu) => edus.extend(read(&edu).map(Value::Canonical)),
             }
             up_to = Some(row.seq);
         }
         let Some(up_to) = up_to else { return Ok(None) };
         let counts = (pdus.len(), edus.len());
+        let sent = |pdu: &RawValue| pdu.as_raw().get("origin_server_ts").and_then(Raw::as_int);
+        let newest = pdus.iter().filter_map(sent).max().unwrap_or(0).max(0);
+        let pdus: Vec<Value> = pdus.into_iter().map(Value::Canonical).collect();
         let content = Map::from([
             ("origin".to_owned(), me.as_str().into()),
             // Nobody relies on it, and the time now would make the body of a repeated transaction another one.

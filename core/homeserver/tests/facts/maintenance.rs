@@ -1,6 +1,6 @@
 //! Purging, forgetting, checking and copying what is stored.
 
-use crate::common::{Folder, bodies, code, history, public_room, rooms, say, state, two};
+use crate::common::{Folder, bodies, code, history, membership, public_room, rooms, say, state, two};
 use roomlet_homeserver::{
     AllowAll, Code, Config, CreateRoom, EventId, Homeserver, Limits, RoomId, StoreFault, StoreKind,
     StoreReport, UserId,
@@ -116,6 +116,33 @@ async fn what_is_owed_to_a_server_that_is_away_is_not_purged() {
     test.a.hs.wake();
     test.world.quiet().await;
     assert_eq!(bodies(&test.b.hs, &test.bob, &room).await, ["for bob", "last"]);
+}
+
+/// Otherwise who left and forgot at once would be in the room for ever, as all others see it.
+#[tokio::test(start_paused = true)]
+async fn what_others_are_owed_of_a_room_survives_that_it_is_forgotten() {
+    for is_away in [false, true] {
+        let mut test = two("10").await;
+        let room = test.room.clone();
+        if is_away {
+            test.world.network.cut(&test.a.name, &test.b.name);
+        }
+        say(&test.b.hs, &test.bob, &room, "bye").await;
+        test.b.hs.leave(&test.bob, &room, None).await.unwrap();
+        test.b.hs.forget_room(&room).await.unwrap();
+        if is_away {
+            test.world.quiet().await;
+            test.b.restart().await;
+            test.world.network.heal();
+            test.b.hs.wake();
+        }
+        test.world.quiet().await;
+        assert_eq!(bodies(&test.a.hs, &test.alice, &room).await, ["bye"]);
+        let left = membership(&test.a.hs, &test.alice, &room, &test.bob).await;
+        assert_eq!(left, "leave", "{is_away}");
+        assert_eq!(test.b.store.owed().unwrap(), []);
+        has_no_faults(&test.b.hs).await;
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -211,7 +211,7 @@ impl Data {
         for rows in self.outbox.values_mut() {
             rows.retain(|_, item| match item {
                 OutboxItem::Pdu { room: of, event } => *of != room || held.contains_key(event),
-                OutboxItem::Edu(_) => true,
+                OutboxItem::Forgotten { .. } | OutboxItem::Edu(_) => true,
             });
         }
         self.outbox.retain(|_, rows| !rows.is_empty());
@@ -231,7 +231,11 @@ impl Data {
     }
 
     fn forget(&mut self, room: RoomNum, id: &RoomId) {
-        self.rooms.remove(&room);
+        let events = self
+            .rooms
+            .remove(&room)
+            .map(|data| data.events)
+            .unwrap_or_default();
         self.room_nums.remove(id);
         self.invites.retain(|(_, of), _| of != id);
         self.staged.retain(|_, pdu| pdu.room != room);
@@ -239,7 +243,16 @@ impl Data {
         self.client_txns
             .retain(|(_, txn_id), _| !txn_id.starts_with(&results));
         for rows in self.outbox.values_mut() {
-            rows.retain(|_, item| !matches!(item, OutboxItem::Pdu { room: of, .. } if *of == room));
+            rows.retain(|_, item| {
+                let owed = match item {
+                    OutboxItem::Pdu { room: of, event } if *of == room => events.get(event),
+                    _ => return true,
+                };
+                let Some(row) = owed else { return false };
+                let json = row.json.to_string();
+                *item = OutboxItem::Forgotten { room, json };
+                true
+            });
         }
         self.outbox.retain(|_, rows| !rows.is_empty());
         self.updates.retain(|_, update| update.room() != id);
@@ -299,7 +312,7 @@ fn collapse(rows: &mut BTreeMap<u64, OutboxItem>) {
     let mut newer = BTreeSet::new();
     let mut superseded = Vec::new();
     for (seq, item) in rows.iter().rev() {
-        if let OutboxItem::Pdu { room, .. } = item
+        if let OutboxItem::Pdu { room, .. } | OutboxItem::Forgotten { room, .. } = item
             && !newer.insert(*room)
         {
             superseded.push(*seq);

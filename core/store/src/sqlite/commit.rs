@@ -179,6 +179,7 @@ fn apply_write(db: &Connection, counters: &mut Counters, write: &Write) -> Resul
             counters.outbox += 1;
             let (room, event, edu) = match item {
                 OutboxItem::Pdu { room, event } => (Some(room.0), Some(event.0), None),
+                OutboxItem::Forgotten { room, json } => (Some(room.0), None, Some(json)),
                 OutboxItem::Edu(json) => (None, None, Some(json)),
             };
             let sql = "INSERT INTO outbox (destination, seq, room, event, edu) VALUES (?1, ?2, ?3, ?4, ?5)";

@@ -213,6 +213,10 @@ pub(super) fn outbox(row: &Row<'_>) -> Result<OutboxRow, Fault> {
             room: RoomNum(room),
             event: EventNum(event),
         },
+        (Some(room), None, Some(json)) => OutboxItem::Forgotten {
+            room: RoomNum(room),
+            json,
+        },
         (None, None, Some(json)) => OutboxItem::Edu(json),
         _ => {
             return Err(Fault::Damaged(

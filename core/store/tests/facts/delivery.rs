@@ -10,6 +10,7 @@ fn queue(store: &dyn Store, destination: &str) -> Vec<String> {
     assert!(rows.is_sorted_by(|a, b| a.seq < b.seq));
     let item = |row: OutboxRow| match row.item {
         OutboxItem::Pdu { room, event } => format!("{}/{}", room.0, event.0),
+        OutboxItem::Forgotten { room, json } => format!("{}/{json}", room.0),
         OutboxItem::Edu(json) => json,
     };
     rows.into_iter().map(item).collect()
@@ -122,6 +123,47 @@ pub(crate) fn the_outbox_is_a_queue_per_destination(store: &dyn Store) {
     assert_eq!(store.outbox_len(&server("a.org")).unwrap(), 1);
     assert_eq!(store.outbox_len(&server("b.org")).unwrap(), 1);
     assert_eq!(store.outbox_len(&server("c.org")).unwrap(), 0);
+}
+
+pub(crate) fn what_is_owed_of_a_forgotten_room_stays(store: &dyn Store) {
+    let row = |num, json: &str| EventRow {
+        json: json.into(),
+        ..event_row(num, 1)
+    };
+    let event = |num, json| Write::Event {
+        room: RoomNum(1),
+        row: row(num, json),
+    };
+    commit(store, [event(1, r#"{"n":1}"#), event(2, r#"{"n":2}"#)]);
+    commit(
+        store,
+        [
+            pdu("a.org", 1, 1),
+            pdu("a.org", 2, 1),
+            pdu("a.org", 1, 2),
+            // Of an event that is not held.
+            pdu("a.org", 1, 3),
+            edu(&server("a.org"), "{}"),
+            pdu("b.org", 1, 2),
+            pdu("c.org", 1, 3),
+        ],
+    );
+    let (room, id) = (RoomNum(1), room_id(1));
+    commit(store, [Write::Forget { room, id }]);
+    let left = [r#"1/{"n":1}"#, "2/1", r#"1/{"n":2}"#, "{}"];
+    assert_eq!(queue(store, "a.org"), left);
+    assert_eq!(queue(store, "b.org"), [r#"1/{"n":2}"#]);
+    assert_eq!(store.owed().unwrap(), [server("a.org"), server("b.org")]);
+    let events = Vec::new();
+    let states = Vec::new();
+    commit(store, [Write::Purge { room, events, states }]);
+    assert_eq!(queue(store, "a.org"), left);
+    let destination = server("a.org");
+    commit(store, [Write::OutboxCollapse { destination }]);
+    assert_eq!(queue(store, "a.org"), left[1..]);
+    let last = store.outbox(&server("b.org"), 1).unwrap()[0].seq;
+    commit(store, [done("b.org", last)]);
+    assert_eq!(store.owed().unwrap(), [server("a.org")]);
 }
 
 pub(crate) fn outbox_numbers_are_never_reused(store: &dyn Store) {

@@ -105,8 +105,8 @@ public class Homeserver private constructor(private val native: Native) : AutoCl
         translated { native.purgeHistory(roomId, from) }
 
     /**
-     * Deletes all there is of a room, pending invites too, and gives the disk space back. Throws [Code.DENIED] while a
-     * user of this server is in it.
+     * Deletes all there is of a room, pending invites too, and gives the disk space back; what other servers are still
+     * owed of it goes out all the same. Throws [Code.DENIED] while a user of this server is in it.
      */
     public suspend fun forgetRoom(roomId: String): Unit = translated { native.forgetRoom(roomId) }
 
