@@ -1,7 +1,7 @@
 //! The resident's and the invitee's side of join, leave and invite (FED-30 … FED-38).
 
 use crate::{
-    fetch::{Pace, Round},
+    fetch::{Came, Pace, Round},
     inner::Inner,
     room::{OpenRoom, Outcome, Outgoing},
 };
@@ -183,7 +183,7 @@ impl Inner {
         handle
             .run(move |room| room.authorise_restricted(&user, &mut Outgoing::member(&user, "join", None)))
             .await?;
-        let is_new = self.settle_parents(&pdu).await?;
+        let is_new = self.settle_parents(&pdu, origin).await?;
         let (origin, me) = (origin.clone(), self.me.clone());
         handle
             .run(move |room| {
@@ -236,20 +236,20 @@ impl Inner {
         let pdu = self
             .check_handshake(origin, room, event_id, event, version, "leave")
             .await?;
-        let is_new = self.settle_parents(&pdu).await?;
+        let is_new = self.settle_parents(&pdu, origin).await?;
         let origin = origin.clone();
         handle
             .run(move |room| room.accept_handed_in(&pdu, is_new, &origin))
             .await
     }
 
-    /// The template may have been made by another resident: what it cites is fetched first. Servers in the room are
-    /// asked, not the one that wants to come or go: it has no say in what the room's state is (TM-7). Whether the event
-    /// was not here before.
+    /// The template may have been made by another resident: what it cites is fetched first, and the event taken with it.
+    /// Servers in the room are asked, not the one that wants to come or go: it has no say in what the room's state is
+    /// (TM-7). Whether the event is still to be taken.
     ///
     /// # Errors
     /// `Busy` if others keep this server too busy, or those that may have it are slow.
-    async fn settle_parents(&self, pdu: &Pdu<Verified>) -> Result<bool> {
+    async fn settle_parents(&self, pdu: &Pdu<Verified>, origin: &ServerName) -> Result<bool> {
         let wanted = pdu.clone();
         let handle = self.rooms.get(&pdu.room_id)?;
         let (is_known, missing) = handle
@@ -264,7 +264,8 @@ impl Inner {
             return Err(Error::new(Code::Busy, about));
         };
         let mut round = Round::new(Pace::Quick);
-        let outcome = self.ingest_fetching(&pdu.room_id, pdu, None, &mut round).await?;
+        let came = Came::HandedIn(origin);
+        let outcome = self.ingest_fetching(&pdu.room_id, pdu, came, &mut round).await?;
         self.check_open()?;
         match outcome {
             Outcome::Missing(_) if round.is_late() => {
@@ -272,7 +273,11 @@ impl Inner {
                 Err(Error::new(Code::Busy, about))
             }
             Outcome::Missing(_) => Err(bad(format!("event {} cites events that nobody has", pdu.id))),
-            _ => Ok(true),
+            outcome => {
+                let pdu = pdu.clone();
+                handle.run(move |room| room.check_taken(&pdu, outcome)).await?;
+                Ok(false)
+            }
         }
     }
 

@@ -3,7 +3,7 @@
 use super::slow::{MAX_QUICK, QUICK, SlowServers};
 use crate::{inner::Inner, room::RoomHandle};
 use roomlet_federation::ClientError;
-use roomlet_wire::{Pdu, RoomId, RoomVersion, ServerName, Verified, json::RawValue};
+use roomlet_wire::{EventId, Pdu, RoomId, RoomVersion, ServerName, Verified, json::RawValue};
 use std::{
     collections::BTreeSet,
     sync::{
@@ -90,6 +90,8 @@ pub(super) struct Ask<'a> {
     pub(super) room: &'a RoomId,
     version: &'static RoomVersion,
     pub(super) server: &'a ServerName,
+    /// The event that is taken with what it lacks, if the server beside it handed it in.
+    pub(super) handed_in: Option<(&'a EventId, &'a ServerName)>,
     /// States that may still be asked for.
     states: AtomicU32,
     /// Whether a request got no answer: there is no use in others then.
@@ -129,6 +131,7 @@ impl<'a> Ask<'a> {
             room,
             version,
             server,
+            handed_in: None,
             states: STATES_PER_GAP.into(),
             is_away: false.into(),
             key_patience: (pace == Pace::Quick).then_some(QUICK_KEYS),

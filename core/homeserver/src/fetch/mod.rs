@@ -10,7 +10,7 @@ pub(crate) use slow::SlowServers;
 use crate::{
     inner::Inner,
     order::{Along, causal},
-    room::{Arrival, Missing, Outcome, RoomHandle},
+    room::{Arrival, Missing, OpenRoom, Outcome, RoomHandle},
     verify::Faults,
 };
 use ask::Ask;
@@ -26,20 +26,34 @@ const SERVERS_ASKED: usize = 4;
 /// is not believed (TM-8).
 const STATE_EVENTS: usize = 1_000_000;
 
+/// How an event that waits for others came here.
+#[derive(Clone, Copy)]
+pub(crate) enum Came<'a> {
+    /// In a transaction of this server.
+    Sent(&'a ServerName),
+    /// In a handshake of this server, for its user: all others in the room are to hear of it from here (EV-27).
+    HandedIn(&'a ServerName),
+}
+
 impl Inner {
     /// Takes an event that waits for others, after fetching them. Its sender's server is asked first, as it knows best
-    /// and has no reason to hide what its own event rests on; then the others of the room, and `origin`, who sent it
-    /// here. Gives [`Outcome::Missing`] if nobody has what is missing.
+    /// and has no reason to hide what its own event rests on; then the others of the room, and who sent it here. Gives [`Outcome::Missing`] if nobody has what is missing.
     pub(crate) async fn ingest_fetching(
         &self,
         room: &RoomId,
         pdu: &Pdu<Verified>,
-        origin: Option<&ServerName>,
+        came: Came<'_>,
         round: &mut Round,
     ) -> Result<Outcome> {
         round.is_late = false;
         let handle = self.rooms.get(room)?;
-        let mut outcome = self.try_ingest(&handle, pdu).await?;
+        let (origin, handed_in) = match came {
+            Came::Sent(origin) => (Some(origin), None),
+            Came::HandedIn(origin) => (None, Some((&pdu.id, origin))),
+        };
+        let arrival = self.arrival(pdu, false).await;
+        let ingest = move |room: &mut OpenRoom, pdu: &Pdu<Verified>| room.ingest(pdu, arrival);
+        let mut outcome = take(&handle, pdu, handed_in, ingest).await?;
         if !matches!(outcome, Outcome::Missing(_)) {
             return Ok(outcome);
         }
@@ -65,7 +79,8 @@ impl Inner {
                 false => round.pace.for_one(&server, &self.slow),
             };
             let patience = patience.min(left);
-            let ask = Ask::new(&handle, room, pdu.version, &server, round.pace);
+            let mut ask = Ask::new(&handle, room, pdu.version, &server, round.pace);
+            ask.handed_in = handed_in;
             match tokio::time::timeout(patience, self.fill_gap(&ask, pdu)).await {
                 Ok(filled) => outcome = filled?,
                 Err(_) => {
@@ -105,17 +120,7 @@ impl Inner {
     /// Takes an event that is sent now, if all that it cites is here.
     pub(crate) async fn try_ingest(&self, handle: &RoomHandle, pdu: &Pdu<Verified>) -> Result<Outcome> {
         let arrival = self.arrival(pdu, false).await;
-        self.try_ingest_as(handle, pdu, arrival).await
-    }
-
-    async fn try_ingest_as(
-        &self,
-        handle: &RoomHandle,
-        pdu: &Pdu<Verified>,
-        arrival: Arrival,
-    ) -> Result<Outcome> {
-        let pdu = pdu.clone();
-        handle.run(move |room| room.ingest(&pdu, arrival)).await
+        take(handle, pdu, None, move |room, pdu| room.ingest(pdu, arrival)).await
     }
 
     /// Servers to ask for an event: those of `first` that are in the room, then some others; without those that are too
@@ -256,13 +261,14 @@ impl Inner {
         pdu: &Pdu<Verified>,
         arrival: Arrival,
     ) -> Result<Outcome> {
-        let mut outcome = self.try_ingest_as(ask.handle, pdu, arrival).await?;
+        let ingest = move |room: &mut OpenRoom, pdu: &Pdu<Verified>| room.ingest(pdu, arrival);
+        let mut outcome = take(ask.handle, pdu, ask.handed_in, ingest).await?;
         if let Outcome::Missing(missing) = &outcome
             && !missing.auth.is_empty()
             && ask.take_state()
         {
             self.fetch_auth_chain(ask, &pdu.id).await?;
-            outcome = self.try_ingest_as(ask.handle, pdu, arrival).await?;
+            outcome = take(ask.handle, pdu, ask.handed_in, ingest).await?;
         }
         let Outcome::Missing(missing) = &outcome else {
             return Ok(outcome);
@@ -282,10 +288,9 @@ impl Inner {
             // Half a state would be a wrong one.
             return Ok(outcome);
         }
-        let pdu = pdu.clone();
-        ask.handle
-            .run(move |room| room.ingest_with_claim(&pdu, &state, arrival))
-            .await
+        let ingest =
+            move |room: &mut OpenRoom, pdu: &Pdu<Verified>| room.ingest_with_claim(pdu, &state, arrival);
+        take(ask.handle, pdu, ask.handed_in, ingest).await
     }
 
     async fn fetch_auth_chain(&self, ask: &Ask<'_>, event: &EventId) -> Result<()> {
@@ -349,4 +354,23 @@ impl Inner {
         self.warn_of_reply(ask.server, ask.room, "refused", faults);
         Ok(())
     }
+}
+
+/// Takes an event on the room's task, and sends it on if it is the one that was `handed_in`.
+async fn take(
+    handle: &RoomHandle,
+    pdu: &Pdu<Verified>,
+    handed_in: Option<(&EventId, &ServerName)>,
+    ingest: impl FnOnce(&mut OpenRoom, &Pdu<Verified>) -> Result<Outcome> + Send + 'static,
+) -> Result<Outcome> {
+    let by = handed_in
+        .filter(|(id, _)| **id == pdu.id)
+        .map(|(_, by)| by.clone());
+    let pdu = pdu.clone();
+    handle
+        .run(move |room| match by {
+            Some(by) => room.relaying(&pdu, Some(&by), |room| ingest(room, &pdu)),
+            None => ingest(room, &pdu),
+        })
+        .await
 }

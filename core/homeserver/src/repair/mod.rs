@@ -9,7 +9,7 @@
 mod turns;
 
 use crate::{
-    fetch::{Pace, Round},
+    fetch::{Came, Pace, Round},
     inner::Inner,
     room::Outcome,
 };
@@ -300,7 +300,7 @@ impl Repair<'_> {
         let outcome = match round {
             Some(round) => {
                 self.inner
-                    .ingest_fetching(self.room, &pdu, Some(&staged.origin), round)
+                    .ingest_fetching(self.room, &pdu, Came::Sent(&staged.origin), round)
                     .await?
             }
             None => self.inner.try_ingest(&handle, &pdu).await?,

@@ -1,6 +1,7 @@
 //! Events of this server's users: drafted on the room's extremities, signed, taken like any other, sent out.
 
 use super::{
+    events::Held,
     ingest::{Arrival, Outcome},
     open::OpenRoom,
 };
@@ -180,23 +181,48 @@ impl OpenRoom {
     /// # Errors
     /// `Denied` with the rule that refuses it.
     pub(crate) fn accept_own(&mut self, pdu: &Pdu<Verified>, except: Option<&ServerName>) -> Result<()> {
-        let mut destinations: BTreeSet<ServerName> = self.servers.keys().cloned().collect();
-        self.add_target_server(pdu, &mut destinations)?;
-        match self.ingest(pdu, Arrival::LIVE)? {
-            Outcome::Accepted => {}
-            Outcome::Known => self.check_held(pdu)?,
-            Outcome::Rejected(denied) => return Err(refused(pdu, &denied.to_string())),
-            Outcome::SoftFailed(rule) => return Err(refused(pdu, &rule)),
-            Outcome::Dropped(about) => return Err(Error::new(Code::BadEvent, about)),
+        let outcome = self.relaying(pdu, except, |room| room.ingest(pdu, Arrival::LIVE))?;
+        self.check_taken(pdu, outcome)
+    }
+
+    /// Refuses an event that has not become part of the room.
+    ///
+    /// # Errors
+    /// As [`accept_own`](Self::accept_own).
+    pub(crate) fn check_taken(&self, pdu: &Pdu<Verified>, outcome: Outcome) -> Result<()> {
+        match outcome {
+            Outcome::Accepted => Ok(()),
+            Outcome::Known => self.check_held(pdu),
+            Outcome::Rejected(denied) => Err(refused(pdu, &denied.to_string())),
+            Outcome::SoftFailed(rule) => Err(refused(pdu, &rule)),
+            Outcome::Dropped(about) => Err(Error::new(Code::BadEvent, about)),
             Outcome::Missing(missing) => {
                 let about = format!("event {} cites events that are not held: {missing:?}", pdu.id);
-                return Err(Error::new(Code::UnknownEvent, about));
+                Err(Error::new(Code::UnknownEvent, about))
             }
         }
-        let Some(event) = self.num_of(&pdu.id)? else {
-            return Ok(());
+    }
+
+    /// Takes an event, and if it becomes part of the room sends it to the servers in the room before it, except `except`:
+    /// in one commit, as nobody would send it later.
+    pub(crate) fn relaying(
+        &mut self,
+        pdu: &Pdu<Verified>,
+        except: Option<&ServerName>,
+        take: impl FnOnce(&mut Self) -> Result<Outcome>,
+    ) -> Result<Outcome> {
+        let mut destinations: BTreeSet<ServerName> = self.servers.keys().cloned().collect();
+        self.add_target_server(pdu, &mut destinations)?;
+        let outcome = take(self)?;
+        let held = match outcome {
+            Outcome::Accepted | Outcome::Known => self.find(&pdu.id)?,
+            _ => None,
         };
-        let room = self.num();
+        let is_refused = |held: &Held| held.flags.rejected || held.flags.soft_failed;
+        let Some(held) = held.filter(|held| !is_refused(held)) else {
+            return Ok(outcome);
+        };
+        let (room, event) = (self.num(), held.node.num);
         for destination in destinations {
             if destination != self.me && Some(&destination) != except {
                 self.writes.push(Write::Outbox {
@@ -205,7 +231,7 @@ impl OpenRoom {
                 });
             }
         }
-        Ok(())
+        Ok(outcome)
     }
 
     /// Refuses an event that was refused when it came first.
