@@ -356,7 +356,8 @@ impl Inner {
     }
 }
 
-/// Takes an event on the room's task, and sends it on if it is the one that was `handed_in`.
+/// Takes an event on the room's task, and sends it on if it is the one that was `handed_in`. Of one that is refused nothing
+/// is kept then: it may bear this server's signature, with which it would be another event elsewhere (FED-33).
 async fn take(
     handle: &RoomHandle,
     pdu: &Pdu<Verified>,
@@ -369,7 +370,13 @@ async fn take(
     let pdu = pdu.clone();
     handle
         .run(move |room| match by {
-            Some(by) => room.relaying(&pdu, Some(&by), |room| ingest(room, &pdu)),
+            Some(by) => {
+                let outcome = room.relaying(&pdu, Some(&by), |room| ingest(room, &pdu))?;
+                if !matches!(outcome, Outcome::Missing(_)) {
+                    room.check_taken(&pdu, outcome.clone())?;
+                }
+                Ok(outcome)
+            }
             None => ingest(room, &pdu),
         })
         .await

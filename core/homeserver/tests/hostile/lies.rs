@@ -213,3 +213,45 @@ async fn another_room_of_the_same_id_is_joined_only_when_the_first_is_forgotten(
     a.hs.join(&alice, &first.id, &via).await.unwrap();
     assert_eq!(bodies(&a.hs, &alice, &first.id).await, [""; 0]);
 }
+
+/// With the signature the join would stand on an old branch of the room, for all servers.
+#[tokio::test(start_paused = true)]
+async fn a_join_that_is_refused_is_not_kept_with_the_residents_signature() {
+    let mut test = with_peer("10").await;
+    let (hs, alice, peer) = (&test.a.hs, &test.alice, &test.peer);
+    let id = test.room.id.clone();
+    let club = public_room(&test.a, alice, "10").await;
+    let rules = format!(
+        r#"{{"join_rule":"restricted","allow":[{{"type":"m.room_membership","room_id":"{club}"}}]}}"#
+    );
+    for rules in [&rules, r#"{"join_rule":"invite"}"#] {
+        hs.set_state(alice, &id, "m.room.join_rules", "", rules, None)
+            .await
+            .unwrap();
+    }
+    test.world.quiet().await;
+    // Mallory goes on from when the room was restricted, and keeps that to herself.
+    let restricted = peer.received()[0].clone();
+    test.room.push(&restricted);
+    let hidden = peer.say(&mut test.room, &test.mallory, "hidden");
+    peer.answer_with(
+        "/_matrix/federation/v1/get_missing_events/",
+        Map::from([("events".to_owned(), events(&[hidden]))]),
+    );
+    let trudy = peer.user("trudy");
+    let content = format!(r#"{{"membership":"join","join_authorised_via_users_server":"{alice}"}}"#);
+    let join = peer.event(&test.room, &trudy, "m.room.member", Some(&trudy), &content);
+    let join_id = encode(&test.room.id_of(&join));
+    let target = format!("/_matrix/federation/v2/send_join/{}/{join_id}", encode(&id));
+    let reply = peer.ask(hs, "PUT", &target, Some(join)).await;
+    assert_eq!(
+        (reply.status, reply.text("errcode"), reply.text("error")),
+        (
+            403,
+            "M_FORBIDDEN",
+            "m.room.member of @trudy:peer.test is not allowed: AUTH-8d: the user is not invited, the join rule is invite"
+        )
+    );
+    let target = format!("/_matrix/federation/v1/event/{join_id}");
+    assert_eq!(peer.ask(hs, "GET", &target, None).await.status, 404);
+}
