@@ -56,7 +56,7 @@ impl Inner {
         let from = from.clone();
         let handle = self.rooms.get(room)?;
         let count = handle
-            .run(move |room: &mut OpenRoom| room.purge_history(&from))
+            .run_on_store(move |room: &mut OpenRoom| room.purge_history(&from))
             .await?;
         self.store.shrink().await?;
         Ok(count)
@@ -65,7 +65,7 @@ impl Inner {
     /// See [`Homeserver::forget_room`](crate::Homeserver::forget_room).
     pub(crate) async fn forget_room(&self, room: &RoomId) -> Result<()> {
         self.check_open()?;
-        self.rooms.get(room)?.run(OpenRoom::forget).await?;
+        self.rooms.get(room)?.run_on_store(OpenRoom::forget).await?;
         self.store.shrink().await
     }
 
@@ -80,7 +80,11 @@ impl Inner {
         for (num, id) in self.store.rooms()? {
             report.rooms += 1;
             let checked = match self.rooms.get(&id) {
-                Ok(handle) => handle.run(move |room: &mut OpenRoom| room.check(repair)).await,
+                Ok(handle) => {
+                    handle
+                        .run_on_store(move |room: &mut OpenRoom| room.check(repair))
+                        .await
+                }
                 Err(error) => Err(error),
             };
             match checked {

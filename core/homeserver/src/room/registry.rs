@@ -70,13 +70,24 @@ impl RoomHandle {
         F: FnOnce(&mut OpenRoom) -> Result<T> + Send + 'static,
     {
         // In a box, so that all of it is compiled for each result and not for each command.
-        self.run_boxed(Box::new(work)).await
+        self.run_boxed(Box::new(work), false).await
     }
 
-    async fn run_boxed<T: Send + 'static>(&self, work: Work<T>) -> Result<T> {
+    /// As [`run`](Self::run), for work that looks at what is stored of the room as a whole: all that was asked before is
+    /// durable when it begins.
+    pub(crate) async fn run_on_store<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut OpenRoom) -> Result<T> + Send + 'static,
+    {
+        self.run_boxed(Box::new(work), true).await
+    }
+
+    async fn run_boxed<T: Send + 'static>(&self, work: Work<T>, on_store: bool) -> Result<T> {
         let (reply, result) = oneshot::channel();
         let job = Closure {
             work: Some(work),
+            on_store,
             result: None,
             reply,
             _busy: self.busy.clone(),
@@ -386,6 +397,23 @@ mod tests {
             );
         }
         assert_eq!(room.run(|_| Ok(())).await.unwrap_err().code(), Code::StoreFull);
+    }
+
+    #[tokio::test]
+    async fn what_looks_at_the_store_sees_all_that_was_asked_before() {
+        let (rooms, id) = rooms().await;
+        let room = rooms.get(&id).unwrap();
+        let intern = |n: &'static str| move |room: &mut OpenRoom| Ok(room.intern("n", n));
+        let stored = |room: &mut OpenRoom| Ok(room.store().slots(room.num())?.len());
+        let (_, first, _, second, _) = tokio::join!(
+            room.run(intern("1")),
+            room.run_on_store(stored),
+            room.run(intern("2")),
+            room.run_on_store(stored),
+            room.run(intern("3")),
+        );
+        assert_eq!((first, second), (Ok(1), Ok(2)));
+        assert_eq!(room.run(stored).await, Ok(3));
     }
 
     #[tokio::test]

@@ -30,6 +30,8 @@ pub(super) enum Ran {
 
 /// A piece of work on a room, with somebody who waits for its result.
 pub(super) trait Job: Send {
+    /// Whether what was written before has to be durable when it begins.
+    fn is_on_store(&self) -> bool;
     /// Does the work; what it wrote is not durable yet.
     fn run(&mut self, room: &mut OpenRoom) -> Ran;
     /// Answers, after the commit.
@@ -42,12 +44,17 @@ pub(super) type Work<T> = Box<dyn FnOnce(&mut OpenRoom) -> Result<T> + Send>;
 /// A job as a closure.
 pub(super) struct Closure<T> {
     pub(super) work: Option<Work<T>>,
+    pub(super) on_store: bool,
     pub(super) result: Option<Result<T>>,
     pub(super) reply: oneshot::Sender<Result<T>>,
     pub(super) _busy: Busy,
 }
 
 impl<T: Send> Job for Closure<T> {
+    fn is_on_store(&self) -> bool {
+        self.on_store
+    }
+
     fn run(&mut self, room: &mut OpenRoom) -> Ran {
         let Some(work) = self.work.take() else {
             return Ran::Failed;
@@ -102,24 +109,30 @@ pub(super) async fn run(
     after_commit: Arc<dyn AfterCommit>,
 ) {
     let id = room.id().clone();
+    // What was taken from the queue and waits for a commit.
+    let mut held = None;
     loop {
-        let job = tokio::select! {
-            biased;
-            job = jobs.recv() => job,
-            // An error means that the registry is gone, and with it every way to a new handle.
-            _ = closing.changed(), if !jobs.is_closed() => {
-                jobs.close();
-                continue;
-            }
-            () = tokio::time::sleep(rest.after), if !jobs.is_closed() => {
-                if (rest.try_close)() {
-                    return;
+        let job = match held.take() {
+            Some(job) => Some(job),
+            None => tokio::select! {
+                biased;
+                job = jobs.recv() => job,
+                // An error means that the registry is gone, and with it every way to a new handle.
+                _ = closing.changed(), if !jobs.is_closed() => {
+                    jobs.close();
+                    continue;
                 }
-                continue;
-            }
+                () = tokio::time::sleep(rest.after), if !jobs.is_closed() => {
+                    if (rest.try_close)() {
+                        return;
+                    }
+                    continue;
+                }
+            },
         };
         let Some(job) = job else { return };
-        let (batch, broken) = run_batch(&mut room, job, &mut jobs);
+        let (batch, broken, waits) = run_batch(&mut room, job, &mut jobs);
+        held = waits;
         let commit = Commit {
             writes: room.take_writes(),
         };
@@ -162,15 +175,19 @@ pub(super) async fn run(
 }
 
 /// Runs the jobs that wait now, up to one that fails after it has written, or panics: its changes are in memory,
-/// so the room has to be read anew (`true`).
+/// so the room has to be read anew (`true`). Or up to one that has to wait for the commit of the others: the last of the
+/// three.
 fn run_batch(
     room: &mut OpenRoom,
     first: Box<dyn Job>,
     jobs: &mut mpsc::UnboundedReceiver<Box<dyn Job>>,
-) -> (Vec<Box<dyn Job>>, bool) {
+) -> (Vec<Box<dyn Job>>, bool, Option<Box<dyn Job>>) {
     let mut batch = Vec::new();
     let mut next = Some(first);
     while let Some(mut job) = next.take() {
+        if job.is_on_store() && !batch.is_empty() && !room.writes.is_empty() {
+            return (batch, false, Some(job));
+        }
         let (written, record) = (room.writes.len(), room.record.clone());
         let ran = job.run(room);
         batch.push(job);
@@ -178,13 +195,13 @@ fn run_batch(
         if ran == Ran::Panicked || (ran == Ran::Failed && has_changed) {
             room.writes.truncate(written);
             room.record = record;
-            return (batch, true);
+            return (batch, true, None);
         }
         if batch.len() < JOBS_PER_COMMIT && !room.is_stale && !room.is_forgotten {
             next = jobs.try_recv().ok();
         }
     }
-    (batch, false)
+    (batch, false, None)
 }
 
 fn reload(home: &Home, id: &RoomId) -> Result<OpenRoom> {

@@ -118,6 +118,33 @@ async fn what_is_owed_to_a_server_that_is_away_is_not_purged() {
     assert_eq!(bodies(&test.b.hs, &test.bob, &room).await, ["for bob", "last"]);
 }
 
+/// Commands that wait at the same moment share a commit: what is checked is what was there before, and after.
+#[tokio::test(start_paused = true)]
+async fn a_store_that_is_checked_while_users_write_has_no_faults() {
+    let world = World::new();
+    let server = world.server("a.test").await;
+    let alice = server.account("alice").await;
+    let room = public_room(&server, &alice, "10").await;
+    let topic = async |n: u32| {
+        let content = format!(r#"{{"topic":"{n}"}}"#);
+        let set = server
+            .hs
+            .set_state(&alice, &room, "m.room.topic", "", &content, None);
+        set.await.unwrap();
+    };
+    let checks = async || {
+        for _ in 0..8 {
+            has_no_faults(&server.hs).await;
+        }
+    };
+    let writes = async |from: u32| {
+        for n in 0..60 {
+            topic(from + n).await;
+        }
+    };
+    tokio::join!(checks(), writes(0), writes(1_000), writes(2_000));
+}
+
 /// Otherwise who left and forgot at once would be in the room for ever, as all others see it.
 #[tokio::test(start_paused = true)]
 async fn what_others_are_owed_of_a_room_survives_that_it_is_forgotten() {
