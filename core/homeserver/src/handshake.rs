@@ -30,6 +30,10 @@ const PREVIEW_BYTES: usize = 65_536;
 /// Servers whose invites of one user to one room are kept: each is asked when the user answers, and names cost nothing.
 const INVITING_SERVERS: usize = 5;
 
+/// Invites of one user that are not answered, at most: strangers make them, each with up to as much as an event and a
+/// preview take (TM-10).
+const INVITES_PER_USER: u64 = 500;
+
 /// What an invited user is shown of a room, whether it came as full events or stripped (FED-38): entries that are
 /// neither are left out (TM-14), and so is what is beyond [`PREVIEW_BYTES`].
 fn stripped(preview: Vec<Value>) -> Value {
@@ -316,11 +320,9 @@ impl Inner {
         self.check_invitee(&pdu.sender, room, &invitee).await?;
         // Only now, as somebody may have joined the room while the host thought about it.
         let is_resident = self.is_in_room(origin, room).await?;
-        if !is_resident {
-            self.check_inviters(origin, room, &invitee)?;
-        }
+        let is_new = !is_resident && self.is_new_invite(&pdu, &invitee)?;
         let signed = pdu.countersigned(&self.me, &self.signing_key());
-        if !is_resident {
+        if is_new {
             let row = InviteRow {
                 user: invitee.clone(),
                 room: room.clone(),
@@ -359,19 +361,22 @@ impl Inner {
         )))
     }
 
-    /// Refuses the invite of one more server where enough have made one. None can take the place of another's: anybody can
-    /// make a room of the same id, and invite to it.
-    fn check_inviters(&self, origin: &ServerName, room: &RoomId, invitee: &UserId) -> Result<()> {
-        let invites = self.pending_invites(invitee, room)?;
-        let is_new = invites.iter().all(|invite| invite.origin() != origin.as_str());
-        if is_new && invites.len() >= INVITING_SERVERS {
-            let about = format!(
-                "{} servers invite {invitee} to room {room} already",
-                invites.len()
-            );
-            return Err(Error::new(Code::Busy, about));
+    /// Whether an invite is not pending already; refuses those that are too many. None can take the place of another
+    /// server's: anybody can make a room of the same id, and invite to it.
+    fn is_new_invite(&self, invite: &Pdu<Verified>, invitee: &UserId) -> Result<bool> {
+        let pending = self.pending_invites(invitee, &invite.room_id)?;
+        if let Some(held) = pending.iter().find(|held| held.origin() == invite.origin()) {
+            return Ok(held.id != invite.id);
         }
-        Ok(())
+        let about = if pending.len() >= INVITING_SERVERS {
+            let (count, room) = (pending.len(), &invite.room_id);
+            format!("{count} servers invite {invitee} to room {room} already")
+        } else if self.store.invite_count(invitee)? >= INVITES_PER_USER {
+            format!("{invitee} has {INVITES_PER_USER} invites that are not answered")
+        } else {
+            return Ok(true);
+        };
+        Err(Error::new(Code::Busy, about))
     }
 
     /// Whether this server is in the room; refuses `origin` if the room's access control list does (FED-51).

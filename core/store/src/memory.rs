@@ -256,6 +256,12 @@ impl Store for MemoryStore {
         Ok(self.data().invites.get(&key).cloned().unwrap_or_default())
     }
 
+    fn invite_count(&self, user: &UserId) -> Result<u64> {
+        let data = self.data();
+        let of_user = data.invites.iter().filter(|((invited, _), _)| invited == user);
+        Ok(of_user.map(|(_, rows)| rows.len() as u64).sum())
+    }
+
     fn updates(&self, after: StreamPos, max: usize) -> Result<Vec<(StreamPos, Update)>> {
         let data = self.data();
         let range = data.updates.range((Bound::Excluded(after), Bound::Unbounded));

@@ -79,6 +79,8 @@ pub trait Store: Send + Sync + 'static {
     /// The pending invites of a user to a room, one for each server that made one, in the order in which the first of each
     /// came.
     fn invites(&self, user: &UserId, room: &RoomId) -> Result<Vec<InviteRow>>;
+    /// How many pending invites a user has.
+    fn invite_count(&self, user: &UserId) -> Result<u64>;
 
     /// Updates after a position, at most `max`.
     fn updates(&self, after: StreamPos, max: usize) -> Result<Vec<(StreamPos, Update)>>;

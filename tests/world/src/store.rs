@@ -69,6 +69,7 @@ impl Store for HookedStore {
         fn joined_servers(room: RoomNum) -> Vec<(ServerName, u32)>;
         fn user_rooms(user: &UserId) -> Vec<UserRoom>;
         fn invites(user: &UserId, room: &RoomId) -> Vec<InviteRow>;
+        fn invite_count(user: &UserId) -> u64;
         fn updates(after: StreamPos, max: usize) -> Vec<(StreamPos, Update)>;
         fn last_update() -> StreamPos;
         fn accounts() -> Vec<UserId>;

@@ -345,3 +345,50 @@ async fn an_invite_that_the_room_does_not_know_can_be_declined_where_others_are_
     assert_eq!(code(b.hs.leave(&bob, &room, None).await), Code::NotJoined);
     assert_eq!(rooms(&b.hs, &erin).await, [(room, "join".to_owned())]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_invite_that_is_sent_again_is_told_once() {
+    let (world, _a, b, _, bob) = strangers().await;
+    let peer = world.peer("peer.test");
+    let owner = peer.user("owner");
+    let room = peer.create_room(&owner, "10", "invite");
+    let (id, body) = peer.invite(&room, &owner, &bob);
+    for _ in 0..3 {
+        let reply = peer.send_invite(&b.hs, &room, &id, body.clone()).await;
+        assert_eq!(reply.status, 200);
+    }
+    let invited = ("invite".to_owned(), owner.to_string());
+    assert_eq!(told(&b.updates().await, &bob), std::slice::from_ref(&invited));
+    // Another one of the same server takes its place.
+    tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    let (id, body) = peer.invite(&room, &owner, &bob);
+    assert_eq!(peer.send_invite(&b.hs, &room, &id, body).await.status, 200);
+    assert_eq!(told(&b.updates().await, &bob), [invited.clone(), invited]);
+}
+
+/// Strangers fill no disk with them.
+#[tokio::test(start_paused = true)]
+async fn a_user_has_only_so_many_invites_that_are_not_answered() {
+    let (world, _a, b, _, bob) = strangers().await;
+    let carol = b.account("carol").await;
+    let peer = world.peer("peer.test");
+    let owner = peer.user("owner");
+    let mut room = peer.create_room(&owner, "10", "invite");
+    let mut invite = async |n: u32, user: &roomlet_homeserver::UserId| {
+        room.id = format!("!{n}:peer.test").parse().unwrap();
+        let (id, body) = peer.invite(&room, &owner, user);
+        let reply = peer.send_invite(&b.hs, &room, &id, body).await;
+        (reply.status, reply.text("error").to_owned())
+    };
+    for n in 0..500 {
+        assert_eq!(invite(n, &bob).await, (200, String::new()));
+    }
+    let refused = "@bob:b.test has 500 invites that are not answered";
+    assert_eq!(invite(500, &bob).await, (429, refused.to_owned()));
+    // What is pending can be renewed; others have places of their own, and an answer makes one.
+    assert_eq!(invite(0, &bob).await.0, 200);
+    assert_eq!(invite(500, &carol).await.0, 200);
+    let first = "!0:peer.test".parse().unwrap();
+    b.hs.leave(&bob, &first, None).await.unwrap();
+    assert_eq!(invite(500, &bob).await.0, 200);
+}

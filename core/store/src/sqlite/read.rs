@@ -268,6 +268,14 @@ impl Store for SqliteStore {
         })
     }
 
+    fn invite_count(&self, user: &UserId) -> Result<u64> {
+        let sql = "SELECT count(*) FROM invite WHERE user = ?1";
+        let count = self.read("invite_count", |db| {
+            one(db, sql, [user.as_str()], |row| get(row, 0))
+        })?;
+        Ok(count.map_or(0, from_position))
+    }
+
     fn updates(&self, after: StreamPos, max: usize) -> Result<Vec<(StreamPos, Update)>> {
         let sql = "SELECT tag, room, event, by, type, state_key, user, membership, sender, pos
             FROM stream WHERE pos > ?1 ORDER BY pos LIMIT ?2";

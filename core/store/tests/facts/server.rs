@@ -154,6 +154,9 @@ pub(crate) fn each_server_has_an_invite_of_its_own(store: &dyn Store) {
     let invites = || store.invites(&user("a:x.org"), &room_id(1)).unwrap();
     let rows = [of("a.org", "knock"), rows[1].clone(), rows[2].clone()];
     assert_eq!(invites(), rows);
+    commit(store, [Write::Invite(invite_row("b:x.org", 1, "invite"))]);
+    assert_eq!(store.invite_count(&user("a:x.org")).unwrap(), 3);
+    assert_eq!(store.invite_count(&user("c:x.org")).unwrap(), 0);
     assert_eq!(rooms_of(store, "a:x.org"), pairs(&[(1, "knock")]));
     // Another user's, another room's, and one that nobody made.
     commit(
