@@ -131,8 +131,8 @@ pub(super) async fn run(
             },
         };
         let Some(job) = job else { return };
-        let (batch, broken, waits) = run_batch(&mut room, job, &mut jobs);
-        held = waits;
+        let batch = run_batch(&mut room, job, &mut jobs);
+        held = batch.next;
         let commit = Commit {
             writes: room.take_writes(),
         };
@@ -154,54 +154,72 @@ pub(super) async fn run(
         if room.is_forgotten && committed.is_ok() {
             let about = format!("room {id} is not known here: it was forgotten");
             end(&mut jobs, Error::new(Code::UnknownRoom, about));
-            return batch.into_iter().for_each(|job| job.finish(Ok(())));
+            return batch.jobs.into_iter().for_each(|job| job.finish(Ok(())));
         }
-        let lost = committed.is_err() || broken || room.is_stale;
+        let lost = committed.is_err() || batch.is_broken || room.is_stale;
         if lost {
             match reload(&home, &id) {
                 Ok(fresh) => room = fresh,
                 // The handle is dead from here on; the registry opens the room anew.
                 Err(error) => {
                     end(&mut jobs, committed.as_ref().err().cloned().unwrap_or(error));
-                    batch.into_iter().for_each(|job| job.finish(committed.clone()));
+                    batch
+                        .jobs
+                        .into_iter()
+                        .for_each(|job| job.finish(committed.clone()));
                     return;
                 }
             }
         } else {
             room.trim();
         }
-        batch.into_iter().for_each(|job| job.finish(committed.clone()));
+        batch
+            .jobs
+            .into_iter()
+            .for_each(|job| job.finish(committed.clone()));
     }
 }
 
-/// Runs the jobs that wait now, up to one that fails after it has written, or panics: its changes are in memory,
-/// so the room has to be read anew (`true`). Or up to one that has to wait for the commit of the others: the last of the
-/// three.
+/// Jobs that share a commit.
+struct Batch {
+    jobs: Vec<Box<dyn Job>>,
+    /// The last one failed after it had written, or panicked: its changes are in memory, so the room has to be read anew.
+    is_broken: bool,
+    /// The one after them, which waits for the commit.
+    next: Option<Box<dyn Job>>,
+}
+
+/// Runs the jobs that wait now.
 fn run_batch(
     room: &mut OpenRoom,
     first: Box<dyn Job>,
     jobs: &mut mpsc::UnboundedReceiver<Box<dyn Job>>,
-) -> (Vec<Box<dyn Job>>, bool, Option<Box<dyn Job>>) {
-    let mut batch = Vec::new();
-    let mut next = Some(first);
-    while let Some(mut job) = next.take() {
-        if job.is_on_store() && !batch.is_empty() && !room.writes.is_empty() {
-            return (batch, false, Some(job));
+) -> Batch {
+    let mut batch = Batch {
+        jobs: Vec::new(),
+        is_broken: false,
+        next: Some(first),
+    };
+    while let Some(mut job) = batch.next.take() {
+        if job.is_on_store() && !batch.jobs.is_empty() && !room.writes.is_empty() {
+            batch.next = Some(job);
+            return batch;
         }
         let (written, record) = (room.writes.len(), room.record.clone());
         let ran = job.run(room);
-        batch.push(job);
+        batch.jobs.push(job);
         let has_changed = room.writes.len() > written || record.next_event == EventNum(0);
         if ran == Ran::Panicked || (ran == Ran::Failed && has_changed) {
             room.writes.truncate(written);
             room.record = record;
-            return (batch, true, None);
+            batch.is_broken = true;
+            return batch;
         }
-        if batch.len() < JOBS_PER_COMMIT && !room.is_stale && !room.is_forgotten {
-            next = jobs.try_recv().ok();
+        if batch.jobs.len() < JOBS_PER_COMMIT && !room.is_stale && !room.is_forgotten {
+            batch.next = jobs.try_recv().ok();
         }
     }
-    (batch, false, None)
+    batch
 }
 
 fn reload(home: &Home, id: &RoomId) -> Result<OpenRoom> {
