@@ -113,7 +113,13 @@ impl Inner {
         content: &str,
         txn_id: Option<&str>,
     ) -> Result<EventId> {
-        let outgoing = Outgoing::state(kind, state_key, parse_content(content)?);
+        let mut content = parse_content(content)?;
+        if kind == "m.room.member" {
+            // A new event is often made from the one that is there. Who is in the room needs nobody to let them in, and
+            // without the signature that this would need all others would drop the event, and all that follows it (EV-14).
+            content.remove("join_authorised_via_users_server");
+        }
+        let outgoing = Outgoing::state(kind, state_key, content);
         self.send_event(user, room, outgoing, txn_id).await
     }
 

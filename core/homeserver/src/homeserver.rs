@@ -343,7 +343,8 @@ impl Homeserver {
         self.inner.send(user, room, kind, content, txn_id).await
     }
 
-    /// Sends a state event; else as [`send`](Self::send).
+    /// Sends a state event; else as [`send`](Self::send). Of a member event, `join_authorised_via_users_server` is left out:
+    /// it would need the signature of another server.
     ///
     /// # Errors
     /// As there; `BadParam` also for an invite and for power levels with a state key; `BadEvent` for another create

@@ -1,6 +1,6 @@
 //! Rooms that members of other rooms may join (FED-33).
 
-use crate::common::{code, membership, public_room, strangers};
+use crate::common::{bodies, code, membership, public_room, say, strangers};
 use roomlet_homeserver::{Code, RoomId, UserId};
 use roomlet_world::Server;
 
@@ -143,4 +143,34 @@ async fn an_invited_user_needs_no_club() {
             .unwrap()
             .unwrap();
     assert_eq!(join.content, r#"{"membership":"join"}"#);
+}
+
+/// Hosts make a new member event from the one that is there; no other server would sign that, and without the signature all
+/// others drop it, and what follows it with it.
+#[tokio::test(start_paused = true)]
+async fn who_was_let_in_can_change_their_member_event() {
+    let (world, a, b, alice, bob) = strangers().await;
+    let club = public_room(&a, &alice, "10").await;
+    let room = room_for(&club, &a, &alice).await;
+    let via = [a.name.clone()];
+    b.hs.join(&bob, &club, &via).await.unwrap();
+    b.hs.join(&bob, &room, &via).await.unwrap();
+    let join =
+        b.hs.state_event(&bob, &room, "m.room.member", &bob)
+            .await
+            .unwrap();
+    let join = join.unwrap().content;
+    let named = join.replace('{', r#"{"displayname":"Bob","#);
+    let set = b.hs.set_state(&bob, &room, "m.room.member", &bob, &named, None);
+    set.await.unwrap();
+    say(&b.hs, &bob, &room, "hello").await;
+    world.quiet().await;
+    assert_eq!(bodies(&a.hs, &alice, &room).await, ["hello"]);
+    for (hs, user) in [(&a.hs, &alice), (&b.hs, &bob)] {
+        let is = hs.state_event(user, &room, "m.room.member", &bob).await.unwrap();
+        assert_eq!(
+            is.unwrap().content,
+            r#"{"displayname":"Bob","membership":"join"}"#
+        );
+    }
 }
