@@ -89,8 +89,9 @@ impl Pdu<Verified> {
         self.with_signatures(server, [(key.id().to_string(), signature)])
     }
 
-    /// This event with `server`'s signatures taken over from `other`, the form of the event that `server` gave back
-    /// (FED-37): nothing else of `other` is used. They must verify over this event (EV-16).
+    /// This event with a signature of `server` taken over from `other`, the form of the event that `server` gave back
+    /// (FED-37): nothing else of `other` is used. All must verify over this event (EV-16); one is enough, and leaves the
+    /// event within its size.
     ///
     /// # Errors
     /// As [`Pdu::verify`], for signatures of `server` alone.
@@ -102,7 +103,7 @@ impl Pdu<Verified> {
     ) -> Result<Self> {
         let signed = other.get("signatures");
         let signed = signed.and_then(|all| all.get(server)?.as_object());
-        let mut checked: Vec<(String, String)> = Vec::new();
+        let mut checked: Option<(String, String)> = None;
         check_signatures(
             self,
             &signing_form(self),
@@ -110,7 +111,7 @@ impl Pdu<Verified> {
             server,
             keys,
             |id, signature| {
-                checked.push((id.into(), signature.into()));
+                checked.get_or_insert_with(|| (id.into(), signature.into()));
             },
         )?;
         Ok(self.with_signatures(server, checked))

@@ -318,7 +318,11 @@ fn the_invitees_signature_is_taken_over_only_if_it_verifies() {
         ),
         "10",
     );
-    let (b, ring) = (server("b.example"), Ring::default().with("b.example", &two()));
+    let other_key = key("ed25519:3", 3);
+    let ring = Ring::default()
+        .with("b.example", &two())
+        .with("b.example", &other_key);
+    let b = server("b.example");
     let answer = invite.countersigned(&b, &two());
     let mut returned = answer.to_map();
     returned.insert("extra".into(), Value::Int(1));
@@ -328,6 +332,10 @@ fn the_invitees_signature_is_taken_over_only_if_it_verifies() {
     };
     let both = taken_from(&returned).unwrap();
     assert_eq!(both.to_map(), answer.to_map());
+    // Of any number it takes one: the event has a size.
+    let more = answer.countersigned(&b, &other_key);
+    assert_ne!(more.to_map(), answer.to_map());
+    assert_eq!(taken_from(&more.to_map()).unwrap().to_map(), answer.to_map());
 
     let code = |other: &Map| taken_from(other).unwrap_err().code();
     assert_eq!(code(&invite.to_map()), Code::MissingSignature);
