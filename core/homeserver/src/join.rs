@@ -139,8 +139,20 @@ impl Inner {
             let about = format!("server {server} omitted members, which it was not asked to");
             return Err(Error::new(Code::BadReply, about));
         }
-        let join = match reply.event {
+        let signed = match reply.event {
             Some(signed) => self.countersigned(&join, &signed, version).await,
+            None => None,
+        };
+        let authoriser = join.content().get("join_authorised_via_users_server");
+        let is_let_in = version.restricted && authoriser.is_some();
+        let join = match signed {
+            Some(signed) => signed,
+            // Nobody else would take the join, nor what follows it (EV-14).
+            None if is_let_in => {
+                let about =
+                    format!("server {server} gave the join back without the signature that lets {user} in");
+                return Err(Error::new(Code::BadReply, about));
+            }
             None => join,
         };
         let mut events = self
@@ -176,11 +188,9 @@ impl Inner {
         join: &Pdu<Verified>,
         signed: &RawValue,
         version: &'static RoomVersion,
-    ) -> Pdu<Verified> {
-        match self.verify_one(signed.text().as_bytes(), version).await {
-            Ok(pdu) if pdu.id == join.id => pdu,
-            _ => join.clone(),
-        }
+    ) -> Option<Pdu<Verified>> {
+        let signed = self.verify_one(signed.text().as_bytes(), version).await;
+        signed.ok().filter(|signed| signed.id == join.id)
     }
 }
 

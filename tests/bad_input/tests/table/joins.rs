@@ -134,6 +134,7 @@ rows! { join:
     a_template_of_an_unknown_version: |s| s.template(|body| { body.insert("room_version".into(), "99".into()); }) => UnknownRoomVersion, "room version \"99\" is not one of";
     a_template_of_no_version: |s| s.template(|body| { body.remove("room_version"); }) => BadReply, "the state of room !room:peer.test has not exactly one create event of version 1";
     a_template_with_a_version_that_is_a_number: |s| s.template(|body| { body.insert("room_version".into(), Value::Int(10)); }) => BadReply, "`room_version` is no string";
+    a_join_that_is_not_signed_by_who_lets_the_user_in: |s| s.event("content", r#"{"membership":"join","join_authorised_via_users_server":"@mallory:peer.test"}"#) => BadReply, "server peer.test gave the join back without the signature that lets @alice:a.test in";
     a_template_of_another_type: |s| s.event("type", r#""m.room.name""#) => BadReply, "template of a join: type is Some(\"m.room.name\")";
     a_template_of_another_room: |s| s.event("room_id", r#""!other:peer.test""#) => BadReply, "template of a join: room_id is";
     a_template_of_another_sender: |s| s.event("sender", r#""@other:a.test""#) => BadReply, "template of a join: sender is";
