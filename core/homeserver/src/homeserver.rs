@@ -263,7 +263,7 @@ impl Homeserver {
 
     /// Joins; gives the id of the event. Where this server is not in the room, or may not let the user in under its
     /// restricted rule, the servers in `via` are asked in turn, then those of invites' senders, then the one in the
-    /// room's id.
+    /// room's id, then some that are, or were when this server left, in the room.
     ///
     /// # Errors
     /// `Denied` if the rules of the room refuse, and if this server is in the room and neither it nor another may let the

@@ -13,6 +13,9 @@ use roomlet_wire::{
 use std::{borrow::Cow, collections::BTreeSet, sync::PoisonError};
 use tokio::sync::watch;
 
+/// Servers that are asked because they were in the room when this one left.
+const KNOWN_SERVERS: usize = 3;
+
 impl Inner {
     pub(crate) async fn join(&self, user: &UserId, room: &RoomId, via: &[ServerName]) -> Result<EventId> {
         self.check_account(user)?;
@@ -89,13 +92,18 @@ impl Inner {
             .await
     }
 
-    /// The named servers, then those of inviters, then the domain of the room id.
+    /// The named servers, then those of inviters, then the domain of the room id, then some that were in the room when this
+    /// one left.
     fn servers_to_join(&self, user: &UserId, room: &RoomId, via: &[ServerName]) -> Result<Vec<ServerName>> {
         let mut servers = via.to_vec();
         for pdu in self.pending_invites(user, room)? {
             servers.extend(ServerName::parse(pdu.sender.server()).ok());
         }
         servers.extend(room.domain().and_then(|domain| ServerName::parse(domain).ok()));
+        if let Some(record) = self.store.room(room)? {
+            let held = self.store.joined_servers(record.num)?;
+            servers.extend(held.into_iter().take(KNOWN_SERVERS).map(|(server, _)| server));
+        }
         let mut seen = std::collections::BTreeSet::from([self.me.clone()]);
         servers.retain(|server| seen.insert(server.clone()));
         Ok(servers)

@@ -14,43 +14,45 @@ impl Inner {
         self.check_account(user)?;
         // Who left elsewhere while a join goes on would be joined here, and nowhere else, when that is done.
         self.end_of_join(room).await;
+        let invites = self.pending_invites(user, room)?;
+        let mut left = None;
         if let Some(handle) = self.rooms.find(room)? {
             let (user, reason) = (user.clone(), reason.map(str::to_owned));
             let (key, now) = (self.signing_key(), self.env.clock.now_ms());
-            let left = handle
+            let is_invited = !invites.is_empty();
+            let is_resident;
+            (left, is_resident) = handle
                 .run(move |room| {
-                    if !room.is_resident() {
-                        return Ok(None);
+                    let (is, is_resident) = (room.membership(&user)?, room.is_resident());
+                    // Who was invited when the last user here left goes from there: others take that as a branch.
+                    if matches!(is.as_str(), "join" | "invite" | "knock") {
+                        let leave = Outgoing::member(&user, "leave", reason.as_deref());
+                        return Ok((Some(room.send(&user, leave, &key, now)?.id.clone()), is_resident));
                     }
-                    let is = room.membership(&user)?;
-                    let is_member = matches!(is.as_str(), "join" | "invite" | "knock");
-                    if !is_member && !room.store().invites(&user, room.id())?.is_empty() {
-                        // Of the invites that came before this server was in the room the room knows nothing.
-                        return Ok(None);
-                    }
-                    if !is_member {
+                    // Of the invites that came before this server was in the room the room knows nothing.
+                    if is_resident && !is_invited {
                         let about = format!(
                             "user {user} is not in room {}: their membership is {is}",
                             room.id()
                         );
                         return Err(Error::new(Code::NotJoined, about));
                     }
-                    let leave = Outgoing::member(&user, "leave", reason.as_deref());
-                    Ok(Some(room.send(&user, leave, &key, now)?.id.clone()))
+                    Ok((None, is_resident))
                 })
                 .await?;
-            if left.is_some() {
+            if left.is_some() && is_resident {
                 return Ok(left);
             }
         }
-        let invites = self.pending_invites(user, room)?;
         if invites.is_empty() {
-            return Err(Error::new(
-                Code::NotJoined,
-                format!("user {user} is neither in room {room} nor invited to it"),
-            ));
+            return match left {
+                Some(_) => Ok(left),
+                None => Err(Error::new(
+                    Code::NotJoined,
+                    format!("user {user} is neither in room {room} nor invited to it"),
+                )),
+            };
         }
-        let mut left = None;
         for invite in invites {
             let server = ServerName::parse(invite.sender.server())?;
             match self.leave_through(user, room, &server).await {

@@ -182,8 +182,8 @@ pub unsafe extern "C" fn roomlet_room_invite(
 }
 
 /// Joins; the result is the event id. Where this server is not in the room, or may not let the user in under its restricted
-/// rule, the `via_count` server names in `via` are asked in turn, then those of who invited. Takes as long as the room's
-/// state takes to arrive and be checked. Any thread.
+/// rule, the `via_count` server names in `via` are asked in turn, then those of who invited, and some that are known to be in
+/// the room. Takes as long as the room's state takes to arrive and be checked. Any thread.
 /// Errors: ROOMLET_DENIED, also if this server is in the room and neither it nor another may let the user in under its
 /// restricted rule; ROOMLET_UNREACHABLE, ROOMLET_REMOTE, ROOMLET_BAD_REPLY, ROOMLET_UNKNOWN_ROOM,
 /// ROOMLET_UNKNOWN_ROOM_VERSION, ROOMLET_UNKNOWN_USER, ROOMLET_BAD_ID.

@@ -392,3 +392,36 @@ async fn a_user_has_only_so_many_invites_that_are_not_answered() {
     b.hs.leave(&bob, &first, None).await.unwrap();
     assert_eq!(invite(500, &bob).await.0, 200);
 }
+
+/// Whoever invited them was the last of this server in the room: it hears of the room no more, and knows who is in it.
+#[tokio::test(start_paused = true)]
+async fn an_invite_within_a_server_that_has_left_can_be_answered() {
+    for version in ["10", "12"] {
+        for declines in [true, false] {
+            let (world, a, b, alice, bob) = strangers().await;
+            let carol = b.account("carol").await;
+            let create = CreateRoom {
+                version: Some(version.into()),
+                ..CreateRoom::default()
+            };
+            let room = a.hs.create_room(&alice, create).await.unwrap();
+            a.hs.invite(&alice, &room, &bob, None).await.unwrap();
+            b.hs.join(&bob, &room, &[]).await.unwrap();
+            b.hs.invite(&bob, &room, &carol, None).await.unwrap();
+            b.hs.leave(&bob, &room, None).await.unwrap();
+            world.quiet().await;
+            assert_eq!(membership(&a.hs, &alice, &room, &carol).await, "invite");
+            assert_eq!(rooms(&b.hs, &carol).await, [(room.clone(), "invite".to_owned())]);
+            let is = if declines {
+                assert!(b.hs.leave(&carol, &room, None).await.unwrap().is_some());
+                "leave"
+            } else {
+                b.hs.join(&carol, &room, &[]).await.unwrap();
+                "join"
+            };
+            world.quiet().await;
+            assert_eq!(membership(&a.hs, &alice, &room, &carol).await, is);
+            assert_eq!(rooms(&b.hs, &carol).await, [(room, is.to_owned())]);
+        }
+    }
+}
