@@ -97,8 +97,8 @@ impl Command {
         } = self;
         call.run(|args| {
             let (homeserver, ticket) = core()?.enter()?;
-            let future = guard::catch(|| Ok(prepare(args, homeserver)))
-                .inspect_err(|error| ticket.core().poison(error))??;
+            let future =
+                guard::catch(|| prepare(args, homeserver)).inspect_err(|error| unprepared(&ticket, error))?;
             let op = Arc::new(Op::default());
             if let Some(out) = args.optional_out(op_out) {
                 out.write(handle::put(Arc::clone(&op)));
@@ -135,6 +135,13 @@ async fn run(
     let outcome = outcome.map(Arc::new);
     completion.call(&outcome);
     op.end(outcome);
+}
+
+/// Poisons the server if `error` is a panic: nothing has begun that the core could have stopped.
+fn unprepared(ticket: &Ticket, error: &Error) {
+    if error.code() == Code::Panic {
+        ticket.core().poison(error);
+    }
 }
 
 /// Tells the log if `error` is of a panic that the core has stopped: the server goes on.

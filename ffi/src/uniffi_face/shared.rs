@@ -178,25 +178,28 @@ impl Shared {
         ended: Result<core::Result<core::Result<T>>, RecvError>,
         cancelled: bool,
     ) -> Result<T, RoomletError> {
-        // The host's logger is called under no lock.
-        let tell = |error: &core::Error| {
-            let log = self.log().clone();
-            log.line(LogLevel::Error, || format!("server {}: {error}", self.name));
-        };
         match ended {
-            Ok(Err(error)) => {
-                self.poisoned.store(true, Ordering::Release);
-                tell(&error);
-                Err(error.into())
-            }
-            Ok(Ok(Err(error))) if error.code() == Code::Panic => {
-                tell(&error);
-                Err(error.into())
-            }
-            Ok(Ok(result)) => Ok(result?),
+            Ok(Ok(Ok(value))) => Ok(value),
+            Ok(Ok(Err(error))) => Err(self.failed(error, false)),
+            Ok(Err(panic)) => Err(self.failed(panic, true)),
             Err(_) if cancelled => Err(RoomletError::new(Code::Cancelled, "the operation was cancelled")),
             Err(_) => Err(closed(&self.name)),
         }
+    }
+
+    /// An error as the host gets it. One of a panic goes to the log, and makes the server unusable if the core has not
+    /// stopped it.
+    #[cold]
+    fn failed(&self, error: core::Error, is_loose: bool) -> RoomletError {
+        if is_loose {
+            self.poisoned.store(true, Ordering::Release);
+        }
+        if error.code() == Code::Panic {
+            // The host's logger is called under no lock.
+            let log = self.log().clone();
+            log.line(LogLevel::Error, || format!("server {}: {error}", self.name));
+        }
+        error.into()
     }
 
     /// Closes the server, then ends its runtime. On a thread of its own: it may block, and ends also when

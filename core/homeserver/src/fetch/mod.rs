@@ -10,7 +10,7 @@ pub(crate) use slow::SlowServers;
 use crate::{
     inner::Inner,
     order::{Along, causal},
-    room::{Arrival, Missing, OpenRoom, Outcome, RoomHandle},
+    room::{Arrival, Ingest, Missing, Outcome, RoomHandle},
     verify::Faults,
 };
 use ask::Ask;
@@ -52,8 +52,7 @@ impl Inner {
             Came::HandedIn(origin) => (None, Some((&pdu.id, origin))),
         };
         let arrival = self.arrival(pdu, false).await;
-        let ingest = move |room: &mut OpenRoom, pdu: &Pdu<Verified>| room.ingest(pdu, arrival);
-        let mut outcome = take(&handle, pdu, handed_in, ingest).await?;
+        let mut outcome = take(&handle, pdu, handed_in, as_it_is(arrival)).await?;
         if !matches!(outcome, Outcome::Missing(_)) {
             return Ok(outcome);
         }
@@ -120,7 +119,7 @@ impl Inner {
     /// Takes an event that is sent now, if all that it cites is here.
     pub(crate) async fn try_ingest(&self, handle: &RoomHandle, pdu: &Pdu<Verified>) -> Result<Outcome> {
         let arrival = self.arrival(pdu, false).await;
-        take(handle, pdu, None, move |room, pdu| room.ingest(pdu, arrival)).await
+        take(handle, pdu, None, as_it_is(arrival)).await
     }
 
     /// Servers to ask for an event: those of `first` that are in the room, then some others; without those that are too
@@ -261,14 +260,13 @@ impl Inner {
         pdu: &Pdu<Verified>,
         arrival: Arrival,
     ) -> Result<Outcome> {
-        let ingest = move |room: &mut OpenRoom, pdu: &Pdu<Verified>| room.ingest(pdu, arrival);
-        let mut outcome = take(ask.handle, pdu, ask.handed_in, ingest).await?;
+        let mut outcome = take(ask.handle, pdu, ask.handed_in, as_it_is(arrival)).await?;
         if let Outcome::Missing(missing) = &outcome
             && !missing.auth.is_empty()
             && ask.take_state()
         {
             self.fetch_auth_chain(ask, &pdu.id).await?;
-            outcome = take(ask.handle, pdu, ask.handed_in, ingest).await?;
+            outcome = take(ask.handle, pdu, ask.handed_in, as_it_is(arrival)).await?;
         }
         let Outcome::Missing(missing) = &outcome else {
             return Ok(outcome);
@@ -288,9 +286,8 @@ impl Inner {
             // Half a state would be a wrong one.
             return Ok(outcome);
         }
-        let ingest =
-            move |room: &mut OpenRoom, pdu: &Pdu<Verified>| room.ingest_with_claim(pdu, &state, arrival);
-        take(ask.handle, pdu, ask.handed_in, ingest).await
+        let with_claim: Ingest = Box::new(move |room, pdu| room.ingest_with_claim(pdu, &state, arrival));
+        take(ask.handle, pdu, ask.handed_in, with_claim).await
     }
 
     async fn fetch_auth_chain(&self, ask: &Ask<'_>, event: &EventId) -> Result<()> {
@@ -356,13 +353,17 @@ impl Inner {
     }
 }
 
+fn as_it_is(arrival: Arrival) -> Ingest {
+    Box::new(move |room, pdu| room.ingest(pdu, arrival))
+}
+
 /// Takes an event on the room's task, and sends it on if it is the one that was `handed_in`. Of one that is refused nothing
 /// is kept then: it may bear this server's signature, with which it would be another event elsewhere (FED-33).
 async fn take(
     handle: &RoomHandle,
     pdu: &Pdu<Verified>,
     handed_in: Option<(&EventId, &ServerName)>,
-    ingest: impl FnOnce(&mut OpenRoom, &Pdu<Verified>) -> Result<Outcome> + Send + 'static,
+    ingest: Ingest,
 ) -> Result<Outcome> {
     let by = handed_in
         .filter(|(id, _)| **id == pdu.id)
@@ -371,7 +372,7 @@ async fn take(
     handle
         .run(move |room| match by {
             Some(by) => {
-                let outcome = room.relaying(&pdu, Some(&by), |room| ingest(room, &pdu))?;
+                let outcome = room.relaying(&pdu, Some(&by), ingest)?;
                 if !matches!(outcome, Outcome::Missing(_)) {
                     room.check_taken(&pdu, outcome.clone())?;
                 }

@@ -22,6 +22,9 @@ const MERGE_EVERY_MS: i64 = 600_000;
 /// Such events made at once, at most.
 const MERGES: usize = 5;
 
+/// How an event is taken. In a box, so that what takes it is compiled once.
+pub(crate) type Ingest = Box<dyn FnOnce(&mut OpenRoom, &Pdu<Verified>) -> Result<Outcome> + Send>;
+
 /// An event to be made.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Outgoing {
@@ -181,7 +184,7 @@ impl OpenRoom {
     /// # Errors
     /// `Denied` with the rule that refuses it.
     pub(crate) fn accept_own(&mut self, pdu: &Pdu<Verified>, except: Option<&ServerName>) -> Result<()> {
-        let outcome = self.relaying(pdu, except, |room| room.ingest(pdu, Arrival::LIVE))?;
+        let outcome = self.relaying(pdu, except, Box::new(|room, pdu| room.ingest(pdu, Arrival::LIVE)))?;
         self.check_taken(pdu, outcome)
     }
 
@@ -209,11 +212,11 @@ impl OpenRoom {
         &mut self,
         pdu: &Pdu<Verified>,
         except: Option<&ServerName>,
-        take: impl FnOnce(&mut Self) -> Result<Outcome>,
+        take: Ingest,
     ) -> Result<Outcome> {
         let mut destinations: BTreeSet<ServerName> = self.servers.keys().cloned().collect();
         self.add_target_server(pdu, &mut destinations)?;
-        let outcome = take(self)?;
+        let outcome = take(self, pdu)?;
         let held = match outcome {
             Outcome::Accepted | Outcome::Known => self.find(&pdu.id)?,
             _ => None,

@@ -21,7 +21,7 @@ mod task;
 pub(crate) use cache::Budget;
 pub(crate) use events::Held;
 pub(crate) use ingest::{Arrival, Missing, Outcome};
-pub(crate) use local::{DUMMY_EVENT, Outgoing};
+pub(crate) use local::{DUMMY_EVENT, Ingest, Outgoing};
 pub(crate) use open::{Home, OpenRoom};
 pub(crate) use registry::{RoomHandle, Rooms};
 pub(crate) use staged::{Place, Waiting};
