@@ -50,6 +50,22 @@ impl Fork {
         Self { room, states, grown }
     }
 
+    /// So many branches of one event each, as a peer can make that cites the same event again and again.
+    fn of_branches(count: usize) -> Self {
+        let (mut room, trunk) = Room::with_members(4, 40, 1);
+        let states = (0..count).map(|number| {
+            let mut branch = trunk.clone();
+            room.send_member(&mut branch, 1 + number % 40, 1_000_000 + number);
+            branch.state
+        });
+        let states = states.collect();
+        Self {
+            room,
+            states,
+            grown: Vec::new(),
+        }
+    }
+
     fn resolve(&self) -> StateMap {
         resolve::resolve(self.room.version, &self.states, &self.room, &self.room.slots)
             .expect("every event is held")
@@ -96,6 +112,7 @@ pub(crate) fn run() {
     grown();
     growth("members", |scale| Fork::new(4, 64 * scale, 4, 0));
     growth("power levels", |scale| Fork::new(4, 16, 1, 64 * scale));
+    growth("branches", |scale| Fork::of_branches(32 * scale));
 }
 
 fn compare(name: &str, fork: &Fork, bound: Bound) {
