@@ -57,6 +57,11 @@ fn run(db: &Connection, sql: &str, params: impl Params) -> Result<usize, Fault> 
     Ok(db.prepare_cached(sql)?.execute(params)?)
 }
 
+fn append_update(db: &Connection, counters: &mut Counters, row: &Update) -> Result<(), Fault> {
+    counters.update.0 += 1;
+    stream::update(db, counters.update, row)
+}
+
 fn apply_write(db: &Connection, counters: &mut Counters, write: &Write) -> Result<(), Fault> {
     match write {
         Write::Room(record) => rooms::room(db, record)?,
@@ -122,14 +127,10 @@ fn apply_write(db: &Connection, counters: &mut Counters, write: &Write) -> Resul
             update,
         } => {
             if invites::rescind(db, user, room, server)? {
-                counters.update.0 += 1;
-                stream::update(db, counters.update, update)?;
+                append_update(db, counters, update)?;
             }
         }
-        Write::Update(row) => {
-            counters.update.0 += 1;
-            stream::update(db, counters.update, row)?;
-        }
+        Write::Update(row) => append_update(db, counters, row)?,
         Write::Purge { room, events, states } => purge::purge(db, *room, events, states)?,
         Write::Forget { room, id } => purge::forget(db, *room, id)?,
         Write::TrimUpdates(up_to) => {
