@@ -1,6 +1,6 @@
 //! What a peer answers to requests of others.
 
-use crate::{network::Endpoint, object, peer::Peer, room::PeerRoom};
+use crate::{list, network::Endpoint, object, peer::Peer, room::PeerRoom};
 use async_trait::async_trait;
 use roomlet_homeserver::{Request, Response, UserId};
 use roomlet_wire::{Code, Error, Map, RoomVersion, Value, json, sign};
@@ -27,6 +27,18 @@ impl Peer {
     /// As [`answer`](Self::answer), always the same: status 200.
     pub fn answer_with(&self, prefix: &str, body: Map) {
         self.answer(prefix, move |_| Response::ok(&body));
+    }
+
+    /// Tells whoever asks for a state by its ids the one of `room` as it is now, of which nothing has to be fetched.
+    pub fn tells_state_ids(&self, room: &PeerRoom) {
+        let told = Map::from([
+            ("auth_chain_ids".to_owned(), Value::Array(Vec::new())),
+            (
+                "pdu_ids".to_owned(),
+                list(room.state.values().map(|id| id.as_str())),
+            ),
+        ]);
+        self.answer_with("/_matrix/federation/v1/state_ids/", told);
     }
 
     /// Lets users of other servers join `room` as it is now, through this peer.

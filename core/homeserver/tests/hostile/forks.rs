@@ -1,8 +1,7 @@
 //! Rooms with many branches.
 
 use crate::common::{bodies, public_room, strangers};
-use roomlet_wire::{Map, Value};
-use roomlet_world::list;
+use roomlet_wire::Map;
 
 #[tokio::test(start_paused = true)]
 async fn deep_branches_from_before_a_user_came_do_not_silence_them() {
@@ -14,14 +13,7 @@ async fn deep_branches_from_before_a_user_came_do_not_silence_them() {
     b.hs.join(&bob, &room, std::slice::from_ref(&a.name))
         .await
         .unwrap();
-    let told = Map::from([
-        (
-            "pdu_ids".to_owned(),
-            list(before.state.values().map(|id| id.as_str())),
-        ),
-        ("auth_chain_ids".to_owned(), Value::Array(Vec::new())),
-    ]);
-    peer.answer_with("/_matrix/federation/v1/state_ids/", told);
+    peer.tells_state_ids(&before);
     before.depth = 1_000_000;
     let branches: Vec<Map> = (0..12)
         .map(|n| {

@@ -35,14 +35,7 @@ async fn a_gap_in_the_middle_is_filled_when_paging_comes_to_it() {
     let [one, two, three] =
         ["one", "two", "three"].map(|body| test.peer.say(&mut test.room, &test.mallory, body));
     // At first nobody has the two: the third is taken with the state before it.
-    let told = Map::from([
-        (
-            "pdu_ids".to_owned(),
-            list(before.state.values().map(|id| id.as_str())),
-        ),
-        ("auth_chain_ids".to_owned(), Value::Array(Vec::new())),
-    ]);
-    test.peer.answer_with("/_matrix/federation/v1/state_ids/", told);
+    test.peer.tells_state_ids(&before);
     test.peer.send(&test.a.hs, "t", &[three]).await;
     test.world.quiet().await;
     let history = Value::Array(vec![two.into(), one.into()]);
@@ -88,14 +81,7 @@ async fn branches_that_nobody_has_do_not_block_those_that_somebody_has() {
         .await
         .unwrap();
     // Forty branches that lead nowhere, taken with the state that the peer tells.
-    let told = Map::from([
-        (
-            "pdu_ids".to_owned(),
-            list(known.state.values().map(|id| id.as_str())),
-        ),
-        ("auth_chain_ids".to_owned(), Value::Array(Vec::new())),
-    ]);
-    peer.answer_with("/_matrix/federation/v1/state_ids/", told);
+    peer.tells_state_ids(&known);
     for n in 0..2 {
         let mut event = known.draft(
             &mallory,

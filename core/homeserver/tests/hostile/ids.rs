@@ -123,12 +123,7 @@ async fn an_id_that_is_too_long_in_bytes_can_be_read_back() {
 async fn an_event_that_follows_itself_leaves_no_gap() {
     for version in ["1", "2"] {
         let test = with_peer(version).await;
-        let state = test.room.state.values().map(|id| id.as_str());
-        let told = Map::from([
-            ("auth_chain_ids".to_owned(), Value::Array(Vec::new())),
-            ("pdu_ids".to_owned(), list(state)),
-        ]);
-        test.peer.answer_with("/_matrix/federation/v1/state_ids/", told);
+        test.peer.tells_state_ids(&test.room);
         let mut room = test.room.clone();
         let id = EventId::parse("$x:peer.test").unwrap();
         room.latest.push(id.clone());

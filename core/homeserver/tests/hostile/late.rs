@@ -3,19 +3,7 @@
 use crate::common::{WithPeer, bodies, membership, with_peer};
 use roomlet_store::Store;
 use roomlet_wire::{EventId, Map, Value};
-use roomlet_world::{encode, list};
-
-/// Lets the peer tell the state as it is now, of which nothing has to be fetched.
-fn serve_present_state(test: &WithPeer) {
-    let told = Map::from([
-        (
-            "pdu_ids".to_owned(),
-            list(test.room.state.values().map(|id| id.as_str())),
-        ),
-        ("auth_chain_ids".to_owned(), Value::Array(Vec::new())),
-    ]);
-    test.peer.answer_with("/_matrix/federation/v1/state_ids/", told);
-}
+use roomlet_world::encode;
 
 /// The forward extremities.
 fn forward(test: &WithPeer) -> Vec<EventId> {
@@ -27,7 +15,7 @@ fn forward(test: &WithPeer) -> Vec<EventId> {
 /// The peer says three things, and the last of them arrives; gives the other two.
 async fn last_of_three() -> (WithPeer, [Map; 2]) {
     let mut test = with_peer("10").await;
-    serve_present_state(&test);
+    test.peer.tells_state_ids(&test.room);
     let [one, two, three] =
         ["one", "two", "three"].map(|body| test.peer.say(&mut test.room, &test.mallory, body));
     test.peer.send(&test.a.hs, "1", &[three]).await;
@@ -88,7 +76,7 @@ async fn history_goes_on_behind_an_event_that_was_refused() {
     );
     let id = test.room.push(&refused);
     test.room.state = before;
-    serve_present_state(&test);
+    test.peer.tells_state_ids(&test.room);
     let three = test.peer.say(&mut test.room, &test.mallory, "three");
     test.peer.send(&test.a.hs, "1", &[three]).await;
     test.world.quiet().await;

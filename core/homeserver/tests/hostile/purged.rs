@@ -2,7 +2,6 @@
 
 use crate::common::{history, say, with_peer};
 use roomlet_wire::{EventId, Map, Value};
-use roomlet_world::list;
 
 #[tokio::test(start_paused = true)]
 async fn what_was_redacted_does_not_come_back_whole_when_its_redaction_was_purged() {
@@ -29,14 +28,7 @@ async fn what_was_redacted_does_not_come_back_whole_when_its_redaction_was_purge
         .await
         .unwrap();
 
-    let told = Map::from([
-        (
-            "pdu_ids".to_owned(),
-            list(test.room.state.values().map(|id| id.as_str())),
-        ),
-        ("auth_chain_ids".to_owned(), Value::Array(Vec::new())),
-    ]);
-    test.peer.answer_with("/_matrix/federation/v1/state_ids/", told);
+    test.peer.tells_state_ids(&test.room);
     let past = Value::Array(vec![branch.into(), secret.into()]);
     test.peer.answer_with(
         "/_matrix/federation/v1/backfill/",

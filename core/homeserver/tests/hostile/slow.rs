@@ -345,14 +345,7 @@ async fn page_over_gap(
     let branches = (0..dead).map(|n| format!("${n:z>43}")).chain([two_id]);
     three.insert("prev_events".into(), list(branches));
     let three = test.peer.signed(three, test.room.version);
-    let told = Map::from([
-        (
-            "pdu_ids".to_owned(),
-            list(before.state.values().map(|id| id.as_str())),
-        ),
-        ("auth_chain_ids".to_owned(), Value::Array(Vec::new())),
-    ]);
-    test.peer.answer_with("/_matrix/federation/v1/state_ids/", told);
+    test.peer.tells_state_ids(&before);
     test.peer.send(&test.a.hs, "t", &[three]).await;
     test.world.quiet().await;
     serve(&test.peer, [two, one]);
