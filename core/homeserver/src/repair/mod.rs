@@ -11,7 +11,7 @@ mod turns;
 use crate::{
     fetch::{Came, Pace, Round},
     inner::Inner,
-    room::Outcome,
+    room::{Outcome, Party},
 };
 use roomlet_store::{StagedPdu, Write};
 use roomlet_wire::{EventId, EventNum, Pdu, Result, RoomId, ServerName};
@@ -24,7 +24,7 @@ use tokio::{
     sync::{Notify, watch},
     time::Instant,
 };
-use turns::{Party, Queues, Turns};
+use turns::{Queues, Turns};
 
 /// The first wait after a try that got nowhere; it doubles each time.
 const FIRST_WAIT: Duration = Duration::from_secs(2);
@@ -32,6 +32,7 @@ const FIRST_WAIT: Duration = Duration::from_secs(2);
 const DOUBLINGS: u32 = 8;
 /// Tries that get nowhere before a PDU is given up: over half an hour. A later event that follows it brings it back.
 const TRIES: u32 = 12;
+
 /// When a PDU is tried next.
 #[derive(Clone, Copy)]
 struct Wait {
@@ -177,21 +178,20 @@ impl Repair<'_> {
         }
         let origins: BTreeSet<ServerName> = staged.iter().map(|pdu| pdu.origin.clone()).collect();
         let handle = self.inner.rooms.get(self.room)?;
-        let residents = handle.run(move |room| {
-            let residents = || {
-                origins
-                    .into_iter()
-                    .filter(|origin| room.has_server(origin))
-                    .collect()
+        let parties = handle.run(move |room| {
+            let with_party = |origin| {
+                let party = room.party(&origin);
+                (origin, party)
             };
-            Ok(room.is_resident().then(residents))
+            let parties = || origins.into_iter().map(with_party).collect();
+            Ok(room.is_resident().then(parties))
         });
-        let Some(residents): Option<BTreeSet<ServerName>> = residents.await? else {
+        let Some(parties): Option<BTreeMap<ServerName, Party>> = parties.await? else {
             self.inner.commit(staged.iter().map(unstage).collect()).await?;
             return Ok(queues);
         };
         for pdu in staged {
-            let party: Party = residents.get(&pdu.origin).cloned();
+            let party = parties.get(&pdu.origin).cloned().flatten();
             queues.entry(party).or_default().push_back(pdu);
         }
         Ok(queues)

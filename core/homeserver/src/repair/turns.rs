@@ -1,16 +1,13 @@
 //! Whose PDU is next: that of the server which took the least time lately, so that none comes before the others by
 //! sending more, or by taking longer (TM-10).
 
+use crate::room::Party;
 use roomlet_store::StagedPdu;
-use roomlet_wire::ServerName;
 use std::{
     collections::{BTreeMap, VecDeque},
     time::Duration,
 };
 use tokio::time::Instant;
-
-/// The server that sent a PDU here. Those outside the room are one, `None`: their names cost nothing.
-pub(super) type Party = Option<ServerName>;
 
 /// PDUs of each, in the order in which they came.
 pub(super) type Queues = BTreeMap<Party, VecDeque<StagedPdu>>;

@@ -24,4 +24,4 @@ pub(crate) use ingest::{Arrival, Missing, Outcome};
 pub(crate) use local::{DUMMY_EVENT, Ingest, Outgoing};
 pub(crate) use open::{Home, OpenRoom};
 pub(crate) use registry::{RoomHandle, Rooms};
-pub(crate) use staged::{Place, Waiting};
+pub(crate) use staged::{Party, Place, Waiting};

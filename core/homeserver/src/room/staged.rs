@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 const PLACE_BYTES: usize = 16_384;
 
 /// The server that sent a PDU here. Those outside the room are one, `None`: their names cost nothing.
-type Party = Option<ServerName>;
+pub(crate) type Party = Option<ServerName>;
 
 /// The places of a room, by who has them.
 pub(crate) struct Places {
@@ -54,7 +54,8 @@ impl OpenRoom {
         Ok(places)
     }
 
-    fn party(&self, origin: &ServerName) -> Party {
+    /// As whom a server counts.
+    pub(crate) fn party(&self, origin: &ServerName) -> Party {
         self.has_server(origin).then(|| origin.clone())
     }
 
