@@ -37,7 +37,8 @@ pub(crate) enum Came<'a> {
 
 impl Inner {
     /// Takes an event that waits for others, after fetching them. Its sender's server is asked first, as it knows best
-    /// and has no reason to hide what its own event rests on; then the others of the room, and who sent it here. Gives [`Outcome::Missing`] if nobody has what is missing.
+    /// and has no reason to hide what its own event rests on; then the others of the room, and who sent it here. Gives
+    /// [`Outcome::Missing`] if nobody has what is missing.
     pub(crate) async fn ingest_fetching(
         &self,
         room: &RoomId,
@@ -52,7 +53,7 @@ impl Inner {
             Came::HandedIn(origin) => (None, Some((&pdu.id, origin))),
         };
         let arrival = self.arrival(pdu, false).await;
-        let mut outcome = take(&handle, pdu, handed_in, as_it_is(arrival)).await?;
+        let mut outcome = take(&handle, pdu, handed_in, arrival.ingest()).await?;
         if !matches!(outcome, Outcome::Missing(_)) {
             return Ok(outcome);
         }
@@ -119,7 +120,7 @@ impl Inner {
     /// Takes an event that is sent now, if all that it cites is here.
     pub(crate) async fn try_ingest(&self, handle: &RoomHandle, pdu: &Pdu<Verified>) -> Result<Outcome> {
         let arrival = self.arrival(pdu, false).await;
-        take(handle, pdu, None, as_it_is(arrival)).await
+        take(handle, pdu, None, arrival.ingest()).await
     }
 
     /// Servers to ask for an event: those of `first` that are in the room, then some others; without those that are too
@@ -260,13 +261,13 @@ impl Inner {
         pdu: &Pdu<Verified>,
         arrival: Arrival,
     ) -> Result<Outcome> {
-        let mut outcome = take(ask.handle, pdu, ask.handed_in, as_it_is(arrival)).await?;
+        let mut outcome = take(ask.handle, pdu, ask.handed_in, arrival.ingest()).await?;
         if let Outcome::Missing(missing) = &outcome
             && !missing.auth.is_empty()
             && ask.take_state()
         {
             self.fetch_auth_chain(ask, &pdu.id).await?;
-            outcome = take(ask.handle, pdu, ask.handed_in, as_it_is(arrival)).await?;
+            outcome = take(ask.handle, pdu, ask.handed_in, arrival.ingest()).await?;
         }
         let Outcome::Missing(missing) = &outcome else {
             return Ok(outcome);
@@ -351,10 +352,6 @@ impl Inner {
         self.warn_of_reply(ask.server, ask.room, "refused", faults);
         Ok(())
     }
-}
-
-fn as_it_is(arrival: Arrival) -> Ingest {
-    Box::new(move |room, pdu| room.ingest(pdu, arrival))
 }
 
 /// Takes an event on the room's task, and sends it on if it is the one that was `handed_in`. Of one that is refused nothing

@@ -6,7 +6,7 @@ use super::{
     open::Home,
 };
 use roomlet_room::{node::Node, slot::Slots};
-use roomlet_store::{EventFlags, EventRow, Store};
+use roomlet_store::{EventFlags, EventRow, Store, TimelinePos};
 use roomlet_wire::{Code, Error, EventId, EventNum, Pdu, Result, RoomNum, RoomVersion, StateNum, Verified};
 use std::{cell::RefCell, sync::Arc};
 
@@ -35,7 +35,20 @@ impl Held {
 
     /// Whether users may see it, history visibility apart.
     pub(crate) fn is_shown(&self) -> bool {
-        !(self.flags.outlier || self.flags.rejected || self.flags.soft_failed)
+        !(self.flags.outlier || self.is_refused())
+    }
+
+    /// Whether it is rejected or soft-failed: nothing is built upon it.
+    pub(super) fn is_refused(&self) -> bool {
+        self.flags.rejected || self.flags.soft_failed
+    }
+
+    /// Its place in the timeline.
+    pub(super) fn pos(&self) -> TimelinePos {
+        TimelinePos {
+            depth: self.pdu().place_depth(),
+            num: self.node.num,
+        }
     }
 
     /// The row that stores it.
@@ -45,7 +58,7 @@ impl Held {
             num: self.node.num,
             id: pdu.id.clone(),
             json: pdu.shared_json(),
-            depth: pdu.place_depth(),
+            depth: self.pos().depth,
             flags: self.flags,
             state_before: self.state_before,
             state_after: self.state_after,

@@ -1,6 +1,10 @@
 //! An event's way into a room: are its parents here, may it stand, what becomes of the room (EV-21 … EV-24).
 
-use super::{events::Held, local::DUMMY_EVENT, open::OpenRoom};
+use super::{
+    events::Held,
+    local::{DUMMY_EVENT, Ingest},
+    open::OpenRoom,
+};
 use roomlet_room::{
     auth::Denied,
     graph,
@@ -33,6 +37,11 @@ impl Arrival {
 
     fn is_backfill(self) -> bool {
         matches!(self, Arrival::Backfill { .. })
+    }
+
+    /// The way of an event whose state follows from its parents.
+    pub(crate) fn ingest(self) -> Ingest {
+        Box::new(move |room, pdu| room.ingest(pdu, self))
     }
 
     fn is_refused(self) -> bool {
@@ -371,8 +380,7 @@ impl OpenRoom {
         let prevs: Vec<EventNum> = prevs.iter().map(|prev| prev.node.num).collect();
         self.record.forward = graph::extremities_after(&self.record.forward, held.node.num, &prevs, |num| {
             let parent = self.get(num)?;
-            let refused = parent.flags.rejected || parent.flags.soft_failed;
-            if refused {
+            if parent.is_refused() {
                 self.held_prevs(&parent).map(Some)
             } else {
                 Ok(None)

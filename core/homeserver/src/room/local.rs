@@ -1,7 +1,6 @@
 //! Events of this server's users: drafted on the room's extremities, signed, taken like any other, sent out.
 
 use super::{
-    events::Held,
     ingest::{Arrival, Outcome},
     open::OpenRoom,
 };
@@ -184,7 +183,7 @@ impl OpenRoom {
     /// # Errors
     /// `Denied` with the rule that refuses it.
     pub(crate) fn accept_own(&mut self, pdu: &Pdu<Verified>, except: Option<&ServerName>) -> Result<()> {
-        let outcome = self.relaying(pdu, except, Box::new(|room, pdu| room.ingest(pdu, Arrival::LIVE)))?;
+        let outcome = self.relaying(pdu, except, Arrival::LIVE.ingest())?;
         self.check_taken(pdu, outcome)
     }
 
@@ -221,8 +220,7 @@ impl OpenRoom {
             Outcome::Accepted | Outcome::Known => self.find(&pdu.id)?,
             _ => None,
         };
-        let is_refused = |held: &Held| held.flags.rejected || held.flags.soft_failed;
-        let Some(held) = held.filter(|held| !is_refused(held)) else {
+        let Some(held) = held.filter(|held| !held.is_refused()) else {
             return Ok(outcome);
         };
         let (room, event) = (self.num(), held.node.num);
@@ -240,7 +238,7 @@ impl OpenRoom {
     /// Refuses an event that was refused when it came first.
     pub(crate) fn check_held(&self, pdu: &Pdu<Verified>) -> Result<()> {
         let held = self.find(&pdu.id)?;
-        if held.is_some_and(|held| held.flags.rejected || held.flags.soft_failed) {
+        if held.is_some_and(|held| held.is_refused()) {
             return Err(refused(pdu, "it was refused before"));
         }
         Ok(())

@@ -35,10 +35,7 @@ impl OpenRoom {
             let about = format!("event {from} is not in the timeline of room {}", self.id());
             Error::new(Code::UnknownEvent, about)
         })?;
-        let kept = self.kept_from(TimelinePos {
-            depth: held.pdu().place_depth(),
-            num: held.node.num,
-        })?;
+        let kept = self.kept_from(held.pos())?;
         let mut states: BTreeSet<StateNum> = kept.iter().flat_map(|event| event.states).flatten().collect();
         // In every room the empty state has number 0.
         states.extend([StateNum(0), self.record.current_state]);

@@ -183,9 +183,7 @@ impl OpenRoom {
                 };
                 let state = self.states.get(before)?;
                 let was = self.membership_in(&state, user)?;
-                Ok(was == "join"
-                    && (held.pdu().place_depth(), held.node.num)
-                        <= (member.pdu().place_depth(), member.node.num))
+                Ok(was == "join" && held.pos() <= member.pos())
             }
             _ => Ok(false),
         }
@@ -249,10 +247,7 @@ impl OpenRoom {
     ) -> Result<Vec<EventId>> {
         let mut gaps = Vec::new();
         for (missing, child) in self.store.missing_prevs(self.num())? {
-            let pos = TimelinePos {
-                depth: self.get(child)?.pdu().place_depth(),
-                num: child,
-            };
+            let pos = self.get(child)?.pos();
             if older.is_none_or(|older| pos > older) && newer.is_none_or(|newer| pos <= newer) {
                 gaps.push((pos, missing));
             }

@@ -68,7 +68,7 @@ impl OpenRoom {
 
     /// Whether a redaction takes effect: both accepted, and its sender may redact or is of the target's server.
     pub(crate) fn may_redact(&mut self, redaction: &Held, target: &Held) -> Result<bool> {
-        if redaction.flags.rejected || target.flags.rejected || redaction.flags.soft_failed {
+        if redaction.is_refused() || target.flags.rejected {
             return Ok(false);
         }
         let Some(before) = redaction.state_before else {

@@ -45,7 +45,8 @@ impl Draft {
     ///
     /// # Errors
     /// As [`Pdu::from_object`]: roomlet sends nothing that it would refuse (TM-18). [`Code::TooLarge`] also beyond
-    /// [`limits::OWN_PDU_BYTES`] and for identifiers that receivers reject (ID-12), [`Code::BadParam`] for a sender of another server.
+    /// [`limits::OWN_PDU_BYTES`] and for identifiers that receivers reject (ID-12), [`Code::BadParam`] for a sender of
+    /// another server.
     pub fn sign(
         self,
         version: &'static RoomVersion,
