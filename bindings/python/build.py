@@ -43,7 +43,8 @@ PATCHES = [
 
 def _uniffi_set_future_result(""",
     ),
-    # A callback that cannot run has to be answered all the same, or roomlet waits for it.
+    # A callback that cannot run has to be answered all the same, or roomlet waits for it. And its coroutine is made on the
+    # event loop: one made before would be complained of as never awaited if the loop closes first.
     (
         """                _UniffiFfiConverterString.lower(repr(e)),
             )
@@ -53,17 +54,36 @@ def _uniffi_set_future_result(""",
         """                _UniffiFfiConverterString.lower(repr(e)),
             )
     eventloop = _uniffi_get_event_loop()
-    call = make_call_and_call_callback()
+    task = _UniffiCallbackTask(make_call_and_call_callback)
     try:
-        task = asyncio.run_coroutine_threadsafe(call, eventloop)
+        eventloop.call_soon_threadsafe(task.start)
     except RuntimeError as e:
-        call.close()
         handle_error(
             _UniffiRustCallStatus.CALL_UNEXPECTED_ERROR,
             _UniffiFfiConverterString.lower(repr(e)),
         )
         return
 """,
+    ),
+    (
+        "def _uniffi_trait_interface_call_async_with_error(",
+        """class _UniffiCallbackTask:
+    def __init__(self, make_coroutine):
+        self._make_coroutine = make_coroutine
+        self._task = None
+
+    def start(self):
+        self._task = asyncio.ensure_future(self._make_coroutine())
+        # What ends the program is raised by the event loop itself.
+        self._task.add_done_callback(lambda task: task.cancelled() or task.exception())
+
+    def done(self):
+        return self._task is None or self._task.done()
+
+    def cancel(self):
+        self._task.cancel()
+
+def _uniffi_trait_interface_call_async_with_error(""",
     ),
     # A call that is cancelled may have its result already, which nobody would free: a server would stay open for ever.
     (

@@ -46,6 +46,23 @@ LEFT_OPEN = OPEN + "asyncio.run(main())"
 
 LEFT_WAITING = OPEN + "kept.append(asyncio.new_event_loop()); kept[0].run_until_complete(main())"
 
+STOPPED = """
+import gc, time
+
+async def main() -> None:
+    kept.append(await Homeserver.open("one.test", transport=Nowhere()))
+    print(await kept[1].create_account("alice"))
+    kept.append(asyncio.ensure_future(kept[1].join("@alice:one.test", "!x:two.test", via=["two.test"])))
+    await asyncio.sleep(0)
+
+kept.append(asyncio.new_event_loop())
+kept[0].run_until_complete(main())
+# The request comes to an event loop that runs no more.
+time.sleep(0.1)
+kept[0].close()
+gc.collect()
+"""
+
 LET_GO = """
 async def main() -> None:
     server = await Homeserver.open("one.test", transport=Nowhere())
@@ -110,7 +127,7 @@ assert os.waitpid(pid, 0)[1] == 0
 """
 
 
-@pytest.mark.parametrize("program", [CLOSED, LEFT_OPEN, LEFT_WAITING, LET_GO, INTERRUPTED, FORKED])
+@pytest.mark.parametrize("program", [CLOSED, LEFT_OPEN, LEFT_WAITING, STOPPED, LET_GO, INTERRUPTED, FORKED])
 def test_process_ends_cleanly(program: str, tmp_path: Path) -> None:
     package = Path(roomlet.__file__).parent.parent
     for run in range(RUNS):
@@ -121,5 +138,6 @@ def test_process_ends_cleanly(program: str, tmp_path: Path) -> None:
             env={"PYTHONPATH": str(package)},
         )
         # asyncio tells of tasks that were left behind.
-        said = "" if program in (LEFT_OPEN, LEFT_WAITING) else ended.stderr
+        said = "" if program in (LEFT_OPEN, LEFT_WAITING, STOPPED) else ended.stderr
         assert (ended.returncode, ended.stdout, said) == (0, "@alice:one.test\n", "")
+        assert "never awaited" not in ended.stderr
