@@ -13,6 +13,9 @@ mod place;
 mod private;
 mod read;
 mod row;
+mod run;
+mod run_ids;
+mod runs;
 mod schema;
 mod writer;
 
@@ -224,6 +227,16 @@ impl SqliteStore {
     fn read<T>(&self, operation: &str, read: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T> {
         let result = self.readers.with(read).ok_or_else(|| self.closed(operation))?;
         result.map_err(|fault| fault.at(&self.shared.path, operation))
+    }
+
+    /// As [`read`](Self::read), where one statement does not see it all: `read` sees one moment.
+    fn snapshot<T>(&self, operation: &str, read: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T> {
+        self.read(operation, |connection| {
+            let transaction = connection.unchecked_transaction()?;
+            let found = read(&transaction)?;
+            transaction.commit()?;
+            Ok(found)
+        })
     }
 
     fn closed(&self, operation: &str) -> Error {

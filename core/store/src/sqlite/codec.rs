@@ -104,8 +104,7 @@ pub(super) fn changes(changes: &[(SlotNum, Option<EventNum>)]) -> Vec<u8> {
     let mut out = Vec::with_capacity(changes.len() * 4);
     let mut last = 0;
     for (slot, event) in changes {
-        let step = i64::from(slot.0) - last;
-        put(&mut out, (step << 1 ^ step >> 63) as u64);
+        put_signed(&mut out, i64::from(slot.0) - last);
         put(&mut out, event.map_or(0, |event| u64::from(event.0) + 1));
         last = i64::from(slot.0);
     }
@@ -117,8 +116,7 @@ pub(super) fn from_changes(mut bytes: &[u8]) -> Option<Vec<(SlotNum, Option<Even
     let mut changes = Vec::new();
     let mut last = 0_i64;
     while !bytes.is_empty() {
-        let step = take(&mut bytes)?;
-        last = last.checked_add((step >> 1) as i64 ^ -((step & 1) as i64))?;
+        last = last.checked_add(take_signed(&mut bytes)?)?;
         let event = match take(&mut bytes)? {
             0 => None,
             event => Some(EventNum((event - 1).try_into().ok()?)),
@@ -128,8 +126,19 @@ pub(super) fn from_changes(mut bytes: &[u8]) -> Option<Vec<(SlotNum, Option<Even
     Some(changes)
 }
 
+/// Appends a number in zigzag form, in which small ones take few bytes below 0 too.
+pub(super) fn put_signed(out: &mut Vec<u8>, value: i64) {
+    put(out, (value << 1 ^ value >> 63) as u64);
+}
+
+/// Takes a number that [`put_signed`] gave off the front.
+pub(super) fn take_signed(bytes: &mut &[u8]) -> Option<i64> {
+    let value = take(bytes)?;
+    Some((value >> 1) as i64 ^ -((value & 1) as i64))
+}
+
 /// Appends a varint: 7 bits a byte, low ones first, the top bit set on all but the last.
-fn put(out: &mut Vec<u8>, mut value: u64) {
+pub(super) fn put(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
         value >>= 7;
@@ -138,7 +147,7 @@ fn put(out: &mut Vec<u8>, mut value: u64) {
 }
 
 /// Takes a varint off the front; `None` if it does not end or does not fit.
-fn take(bytes: &mut &[u8]) -> Option<u64> {
+pub(super) fn take(bytes: &mut &[u8]) -> Option<u64> {
     let mut value = 0_u64;
     for shift in (0..64).step_by(7) {
         let (&byte, rest) = bytes.split_first()?;

@@ -1,5 +1,6 @@
 //! Writing: each change of a commit as statements.
 
+mod bulk;
 mod invites;
 mod purge;
 mod rooms;
@@ -8,6 +9,7 @@ mod stream;
 use super::codec::{self, Id, from_position, key, position};
 use super::fault::Fault;
 use crate::model::*;
+use bulk::Bulk;
 use roomlet_wire::StreamPos;
 use rusqlite::{Connection, Params, params};
 
@@ -46,14 +48,20 @@ impl Counters {
 
 /// Applies the writes of `commit` inside the caller's transaction, which the caller rolls back on failure.
 pub(super) fn apply(db: &Connection, counters: &mut Counters, commit: &Commit) -> Result<(), Fault> {
+    let mut bulk = Bulk::of(commit);
     for write in &commit.writes {
+        if let Some(bulk) = &mut bulk
+            && bulk.takes(db, write)?
+        {
+            continue;
+        }
         apply_write(db, counters, write)?;
     }
-    Ok(())
+    bulk.map_or(Ok(()), |mut bulk| bulk.finish(db))
 }
 
 /// Runs a statement that is compiled once per connection; how many rows it changed.
-fn run(db: &Connection, sql: &str, params: impl Params) -> Result<usize, Fault> {
+pub(super) fn run(db: &Connection, sql: &str, params: impl Params) -> Result<usize, Fault> {
     Ok(db.prepare_cached(sql)?.execute(params)?)
 }
 

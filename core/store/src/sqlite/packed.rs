@@ -182,8 +182,14 @@ const fn is_text(byte: u8) -> bool {
 
 /// Packs a JSON text; `None` if it has bytes that no canonical JSON has.
 pub(super) fn pack(json: &str) -> Option<Vec<u8>> {
+    let mut out = Vec::with_capacity(json.len());
+    pack_into(json, &mut out).then_some(out)
+}
+
+/// Packs a JSON text in place of what `out` has; `false` if it has bytes that no canonical JSON has.
+pub(super) fn pack_into(json: &str, out: &mut Vec<u8>) -> bool {
     let text = json.as_bytes();
-    let mut out = Vec::with_capacity(text.len());
+    out.clear();
     let mut at = 0;
     // From here on what is as it is in the text is still to be copied.
     let mut copied = 0;
@@ -193,7 +199,7 @@ pub(super) fn pack(json: &str) -> Option<Vec<u8>> {
                 at += 1;
                 continue;
             }
-            Class::None => return None,
+            Class::None => return false,
             Class::Phrase(first) => longest_phrase(usize::from(first), &text[at..]),
             Class::Dollar => None,
         };
@@ -212,12 +218,12 @@ pub(super) fn pack(json: &str) -> Option<Vec<u8>> {
         };
         if is_before_base64 && let Some(bytes) = Base64::at_start(&json[at..]) {
             out.extend_from_slice(&text[copied..at]);
-            at += bytes.put(&mut out);
+            at += bytes.put(out);
             copied = at;
         }
     }
     out.extend_from_slice(&text[copied..]);
-    Some(out)
+    true
 }
 
 /// The longest phrase that `text` begins with, whose first byte has this number: of neighbours in [`SORTED`] those that

@@ -4,6 +4,7 @@ use super::codec::{self, Id, from_position, key, position};
 use super::fault::Fault;
 use super::row::{self, all, event_id, get, one, parsed, select_event};
 use super::{SqliteStore, connect};
+use super::{run_ids, runs};
 use crate::model::*;
 use crate::store::Store;
 use async_trait::async_trait;
@@ -70,14 +71,47 @@ fn count(max: usize) -> i64 {
     i64::try_from(max).unwrap_or(i64::MAX)
 }
 
-impl SqliteStore {
-    /// The numbers in the keys of a room that `sql` finds.
-    fn nums<T>(&self, operation: &str, sql: &str, room: RoomNum, num: fn(u32) -> T) -> Result<Vec<T>> {
-        let read = |row: &Row<'_>| Ok(num(codec::from_key(get(row, 0)?).1));
-        self.read(operation, |db| {
-            all(db, sql, [key(room, 0), key(room, u32::MAX)], read)
-        })
+/// The numbers in the keys of a room that `sql` finds.
+fn nums<T>(db: &Connection, sql: &str, room: RoomNum, num: fn(u32) -> T) -> Result<Vec<T>, Fault> {
+    let read = |row: &Row<'_>| Ok(num(codec::from_key(get(row, 0)?).1));
+    all(db, sql, [key(room, 0), key(room, u32::MAX)], read)
+}
+
+/// The event with this key.
+pub(super) fn event(db: &Connection, key: i64) -> Result<Option<EventRow>, Fault> {
+    match one(db, select_event!("WHERE key = ?1"), [key], row::event)? {
+        None => runs::event(db, key),
+        found => Ok(found),
     }
+}
+
+/// Whether there is an event with this key.
+pub(super) fn holds(db: &Connection, key: i64) -> Result<bool, Fault> {
+    let found = one(db, "SELECT 1 FROM event WHERE key = ?1", [key], |_| Ok(()))?;
+    Ok(found.is_some() || runs::holds(db, key)?)
+}
+
+/// Whether the room has an event with this id.
+pub(super) fn is_in_room(db: &Connection, room: RoomNum, id: &EventId) -> Result<bool, Fault> {
+    Ok(places(db, id)?
+        .into_iter()
+        .any(|key| codec::from_key(key).0 == room))
+}
+
+/// The keys of the events with this id, ascending.
+fn places(db: &Connection, id: &EventId) -> Result<Vec<i64>, Fault> {
+    let sql = "SELECT key FROM event WHERE substr(id, 1, 8) = substr(?1, 1, 8) AND id = ?1";
+    let id = Id::of(id);
+    let mut keys = all(db, sql, [&id], |row| get(row, 0))?;
+    if let Id::Hash(hash) = id {
+        for key in run_ids::find(db, &hash)? {
+            if runs::has_hash(db, key, &hash)? {
+                keys.push(key);
+            }
+        }
+    }
+    keys.sort_unstable();
+    Ok(keys)
 }
 
 #[async_trait]
@@ -142,33 +176,39 @@ impl Store for SqliteStore {
 
     fn state_nums(&self, room: RoomNum) -> Result<Vec<StateNum>> {
         let sql = "SELECT key FROM state WHERE key BETWEEN ?1 AND ?2 ORDER BY key";
-        self.nums("state_nums", sql, room, StateNum)
+        self.read("state_nums", |db| nums(db, sql, room, StateNum))
     }
 
     fn event(&self, room: RoomNum, id: &EventId) -> Result<Option<EventRow>> {
-        let sql =
-            select_event!("WHERE substr(id, 1, 8) = substr(?1, 1, 8) AND id = ?1 AND key BETWEEN ?2 AND ?3");
-        let params = params![Id::of(id), key(room, 0), key(room, u32::MAX)];
-        self.read("event", |db| one(db, sql, params, row::event))
+        self.snapshot("event", |db| {
+            let places = places(db, id)?.into_iter();
+            let in_room = places.filter(|key| codec::from_key(*key).0 == room);
+            in_room.map(|key| event(db, key)).next().unwrap_or(Ok(None))
+        })
     }
 
     fn event_by_num(&self, room: RoomNum, num: EventNum) -> Result<Option<EventRow>> {
-        let sql = select_event!("WHERE key = ?1");
-        self.read("event_by_num", |db| one(db, sql, [key(room, num.0)], row::event))
+        self.snapshot("event_by_num", |db| event(db, key(room, num.0)))
     }
 
     fn event_nums(&self, room: RoomNum) -> Result<Vec<EventNum>> {
-        let sql = "SELECT key FROM event WHERE key BETWEEN ?1 AND ?2 ORDER BY key";
-        self.nums("event_nums", sql, room, EventNum)
+        let sql = "SELECT key FROM event WHERE key BETWEEN ?1 AND ?2";
+        let mut nums = self.snapshot("event_nums", |db| {
+            let mut nums = runs::nums(db, room)?;
+            nums.extend(self::nums(db, sql, room, EventNum)?);
+            Ok(nums)
+        })?;
+        nums.sort_unstable();
+        Ok(nums)
     }
 
     fn find_event(&self, id: &EventId) -> Result<Vec<(RoomNum, EventNum)>> {
-        let read = |row: &Row<'_>| {
-            let (room, num) = codec::from_key(get(row, 0)?);
-            Ok((room, EventNum(num)))
+        let places = self.snapshot("find_event", |db| places(db, id))?;
+        let place = |key| {
+            let (room, num) = codec::from_key(key);
+            (room, EventNum(num))
         };
-        let sql = "SELECT key FROM event WHERE substr(id, 1, 8) = substr(?1, 1, 8) AND id = ?1 ORDER BY key";
-        self.read("find_event", |db| all(db, sql, [Id::of(id)], read))
+        Ok(places.into_iter().map(place).collect())
     }
 
     fn timeline(
@@ -196,7 +236,11 @@ impl Store for SqliteStore {
         };
         let (depth, num) = from.map_or((end, end), |from| (from.depth, key(room, from.num.0)));
         let params = params![key(room, 0) >> 32, depth, num, count(limit)];
-        self.read("timeline", |db| all(db, sql, params, row::event))
+        self.snapshot("timeline", |db| {
+            let mut page = all(db, sql, params, row::event)?;
+            runs::fill_page(db, room, (depth, num), direction, limit, &mut page)?;
+            Ok(page)
+        })
     }
 
     fn missing_prevs(&self, room: RoomNum) -> Result<Vec<(EventId, EventNum)>> {

@@ -4,7 +4,7 @@
 pub(super) const APPLICATION_ID: i64 = 0x726d_6c74;
 
 /// `STEPS[n]` leads from version `n` (`user_version`; 0 is an empty file) to `n + 1`. Released steps never change.
-pub(super) const STEPS: &[&str] = &[TABLES, PACKED_EVENTS, INVITES_OF_SERVERS];
+pub(super) const STEPS: &[&str] = &[TABLES, PACKED_EVENTS, INVITES_OF_SERVERS, RUNS];
 
 /// - `key` of a state or event is `room << 32 | num`, so that one integer is the primary key.
 /// - An event id (type `ANY`) is the 32 bytes of its hash as a blob, or text if it is no URL-safe hash.
@@ -189,4 +189,29 @@ INSERT INTO invite_of_server (num, user, room, version, membership, event_json, 
 DROP TABLE invite;
 ALTER TABLE invite_of_server RENAME TO invite;
 CREATE INDEX invite_user ON invite (user, room);
+";
+
+/// - `run` has the events of large commits, many to a row (see `run`): from key `first` to `last`, though some of the keys
+///   between may be elsewhere or nowhere. Each event is in `event` or in one run. `low` and `high` are the depths that
+///   `event_timeline` would have.
+/// - `run_ids` finds them by id: see `run_ids`.
+const RUNS: &str = "
+CREATE TABLE run (
+    first INTEGER PRIMARY KEY,
+    last INTEGER NOT NULL,
+    low INTEGER,
+    high INTEGER,
+    events BLOB NOT NULL
+) STRICT;
+CREATE INDEX run_timeline ON run (first >> 32, low) WHERE low IS NOT NULL;
+CREATE TABLE run_ids (
+    list INTEGER NOT NULL,
+    least INTEGER NOT NULL,
+    ids BLOB NOT NULL
+) STRICT;
+CREATE INDEX run_ids_least ON run_ids (list, least);
+CREATE TABLE run_ids_list (
+    num INTEGER PRIMARY KEY,
+    size INTEGER NOT NULL
+) STRICT;
 ";

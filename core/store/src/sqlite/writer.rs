@@ -33,6 +33,8 @@ impl Writer {
         // What a large commit changes stays in memory until it is whole, instead of being written and read again.
         connection.pragma_update(None, "cache_spill", false)?;
         connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+        // Numbers of events that a purge finds missing.
+        connection.execute_batch("CREATE TEMP TABLE gone (num INTEGER PRIMARY KEY)")?;
         Ok(Self {
             connection,
             shared,

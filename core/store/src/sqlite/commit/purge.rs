@@ -3,7 +3,8 @@
 use super::{run, tag};
 use crate::sqlite::codec::key;
 use crate::sqlite::fault::Fault;
-use crate::sqlite::row::{all, event as event_row, get, one, select_event};
+use crate::sqlite::row::{all, event_id, get};
+use crate::sqlite::{read, runs};
 use roomlet_wire::{EventNum, RoomId, RoomNum, StateNum};
 use rusqlite::{Connection, params};
 
@@ -14,34 +15,55 @@ pub(super) fn purge(
     events: &[EventNum],
     states: &[StateNum],
 ) -> Result<(), Fault> {
-    for event in events {
-        run(db, "DELETE FROM event WHERE key = ?1", [key(room, event.0)])?;
+    let mut keys: Vec<i64> = events.iter().map(|event| key(room, event.0)).collect();
+    keys.sort_unstable();
+    for key in &keys {
+        run(db, "DELETE FROM event WHERE key = ?1", [key])?;
     }
+    runs::purge(db, &keys)?;
     for state in states {
         run(db, "DELETE FROM state WHERE key = ?1", [key(room, state.0)])?;
     }
-    const HANGING: [&str; 3] = [
-        "DELETE FROM missing_prev WHERE room = ?1
-            AND NOT EXISTS (SELECT 1 FROM event WHERE key = ?2 + missing_prev.child)",
-        "DELETE FROM redaction WHERE room = ?1
-            AND NOT EXISTS (SELECT 1 FROM event WHERE key = ?2 + redaction.by)",
-        "DELETE FROM outbox WHERE room = ?1 AND event IS NOT NULL
-            AND NOT EXISTS (SELECT 1 FROM event WHERE key = ?2 + outbox.event)",
+    const HANGING: [(&str, &str); 3] = [
+        (
+            "SELECT DISTINCT child FROM missing_prev WHERE room = ?1",
+            "DELETE FROM missing_prev WHERE room = ?1 AND child IN (SELECT num FROM gone)",
+        ),
+        (
+            "SELECT DISTINCT by FROM redaction WHERE room = ?1",
+            "DELETE FROM redaction WHERE room = ?1 AND by IN (SELECT num FROM gone)",
+        ),
+        (
+            "SELECT DISTINCT event FROM outbox WHERE room = ?1 AND event IS NOT NULL",
+            "DELETE FROM outbox WHERE room = ?1 AND event IN (SELECT num FROM gone)",
+        ),
     ];
-    for sql in HANGING {
-        run(db, sql, params![room.0, key(room, 0)])?;
+    for (cited, delete) in HANGING {
+        for num in all(db, cited, [room.0], |row| get::<u32>(row, 0))? {
+            if !read::holds(db, key(room, num))? {
+                run(db, "INSERT INTO gone (num) VALUES (?1)", [num])?;
+            }
+        }
+        run(db, delete, [room.0])?;
+        run(db, "DELETE FROM gone", [])?;
     }
-    let updates = "DELETE FROM stream WHERE tag IN (?3, ?4) AND event IS NOT NULL
-        AND room = (SELECT id FROM room WHERE num = ?1)
-        AND NOT EXISTS (SELECT 1 FROM event
-            WHERE substr(id, 1, 8) = substr(stream.event, 1, 8) AND id = stream.event AND key >> 32 = ?2 >> 32)";
-    run(db, updates, params![room.0, key(room, 0), tag::EVENT, tag::STATE])?;
+    let cited = "SELECT pos, event FROM stream WHERE tag IN (?2, ?3) AND event IS NOT NULL
+        AND room = (SELECT id FROM room WHERE num = ?1)";
+    let cited = all(db, cited, params![room.0, tag::EVENT, tag::STATE], |row| {
+        Ok((get::<i64>(row, 0)?, event_id(row, 1)?))
+    })?;
+    for (pos, event) in cited {
+        if !read::is_in_room(db, room, &event)? {
+            run(db, "DELETE FROM stream WHERE pos = ?1", [pos])?;
+        }
+    }
     Ok(())
 }
 
 /// Deletes all there is of a room.
 pub(super) fn forget(db: &Connection, room: RoomNum, id: &RoomId) -> Result<(), Fault> {
     keep_owed(db, room)?;
+    runs::forget(db, room)?;
     const KEYED: [&str; 2] = [
         "DELETE FROM event WHERE key BETWEEN ?1 AND ?2",
         "DELETE FROM state WHERE key BETWEEN ?1 AND ?2",
@@ -81,8 +103,7 @@ fn keep_owed(db: &Connection, room: RoomNum) -> Result<(), Fault> {
         Ok((destination, seq, get::<u32>(row, 2)?))
     })?;
     for (destination, seq, event) in owed {
-        let held = one(db, select_event!("WHERE key = ?1"), [key(room, event)], event_row)?;
-        let json = held.map(|held| held.json);
+        let json = read::event(db, key(room, event))?.map(|held| held.json);
         let sql = match json {
             Some(_) => "UPDATE outbox SET event = NULL, edu = ?3 WHERE destination = ?1 AND seq = ?2",
             None => "DELETE FROM outbox WHERE destination = ?1 AND seq = ?2 AND ?3 IS NULL",

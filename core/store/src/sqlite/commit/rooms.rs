@@ -3,7 +3,7 @@
 use super::run;
 use crate::model::*;
 use crate::sqlite::codec::{self, Id, key};
-use crate::sqlite::{fault::Fault, packed};
+use crate::sqlite::{fault::Fault, packed, read, runs};
 use roomlet_wire::{EventNum, RoomNum, UserId};
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -40,38 +40,32 @@ pub(super) fn room(db: &Connection, record: &RoomRecord) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Inserts or replaces an event.
+/// Inserts or replaces an event: where it is in a run, it is taken out of it.
 pub(super) fn event(db: &Connection, room: RoomNum, row: &EventRow) -> Result<(), Fault> {
+    let key = key(room, row.num.0);
+    match read::event(db, key)? {
+        Some(held) if held.id == row.id => runs::take_out(db, &[key])?,
+        None if !read::is_in_room(db, room, &row.id)? => {}
+        _ => return Err(reused(&row.id, row.num.0)),
+    }
     let packed = packed::pack(&row.json);
     let json = packed.as_ref().map_or(&*row.json, |_| "");
-    let id = Id::of(&row.id);
-    // Of an event that is new, which nearly all are, one statement finds that out and inserts it.
-    // An id that has a number already becomes NULL, which the column does not take.
-    let insert =
-        "INSERT OR IGNORE INTO event (key, id, depth, flags, state_before, state_after, redacted_by, json, packed)
-        VALUES (?1, iif(EXISTS (SELECT 1 FROM event
-            WHERE substr(id, 1, 8) = substr(?2, 1, 8) AND id = ?2 AND key >> 32 = ?1 >> 32), NULL, ?2),
-            ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
-    let replace =
-        "UPDATE event SET depth = ?3, flags = ?4, state_before = ?5, state_after = ?6, redacted_by = ?7,
-        json = ?8, packed = ?9 WHERE key = ?1 AND id = ?2";
-    for sql in [insert, replace] {
-        let params = params![
-            key(room, row.num.0),
-            id,
-            row.depth,
-            codec::flags(row.flags),
-            row.state_before.map(|state| state.0),
-            row.state_after.map(|state| state.0),
-            row.redacted_by.as_ref().map(Id::of),
-            json,
-            packed,
-        ];
-        if run(db, sql, params)? != 0 {
-            return Ok(());
-        }
-    }
-    Err(reused(&row.id, row.num.0))
+    let sql = "INSERT OR REPLACE INTO event
+        (key, id, depth, flags, state_before, state_after, redacted_by, json, packed)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+    let params = params![
+        key,
+        Id::of(&row.id),
+        row.depth,
+        codec::flags(row.flags),
+        row.state_before.map(|state| state.0),
+        row.state_after.map(|state| state.0),
+        row.redacted_by.as_ref().map(Id::of),
+        json,
+        packed,
+    ];
+    run(db, sql, params)?;
+    Ok(())
 }
 
 fn reused(id: &str, num: u32) -> Fault {

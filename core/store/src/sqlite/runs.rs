@@ -1,0 +1,219 @@
+//! The runs of a store: reading events from them, and taking events out.
+
+use super::codec::{from_key, key};
+use super::commit::run as execute;
+use super::fault::Fault;
+use super::row::{all, get, one};
+use super::run::{DEPTHS, Entries, Entry, Run};
+use super::run_ids;
+use crate::model::*;
+use roomlet_wire::{EventNum, RoomNum};
+use rusqlite::{Connection, Row, params};
+use std::collections::BTreeMap;
+
+/// Inserts a run.
+pub(super) fn insert(db: &Connection, run: &Run) -> Result<(), Fault> {
+    let sql = "INSERT INTO run (first, last, low, high, events) VALUES (?1, ?2, ?3, ?4, ?5)";
+    let (low, high) = run.depths.unzip();
+    execute(db, sql, params![run.first, run.last, low, high, run.bytes])?;
+    Ok(())
+}
+
+/// The greatest key of an event of the room in a run, or of one that was.
+pub(super) fn last_key(db: &Connection, room: RoomNum) -> Result<Option<i64>, Fault> {
+    let sql = "SELECT last FROM run WHERE first BETWEEN ?1 AND ?2 ORDER BY first DESC LIMIT 1";
+    one(db, sql, [key(room, 0), key(room, u32::MAX)], |row| get(row, 0))
+}
+
+/// The event with this key.
+pub(super) fn event(db: &Connection, key: i64) -> Result<Option<EventRow>, Fault> {
+    with_entry(db, key, |entry| entry.row())
+}
+
+/// Whether there is an event with this key.
+pub(super) fn holds(db: &Connection, key: i64) -> Result<bool, Fault> {
+    Ok(with_entry(db, key, |_| Ok(()))?.is_some())
+}
+
+/// Whether there is an event with this key, and its id has this hash.
+pub(super) fn has_hash(db: &Connection, key: i64, hash: &[u8; 32]) -> Result<bool, Fault> {
+    Ok(with_entry(db, key, |entry| Ok(entry.hash == hash))?.unwrap_or(false))
+}
+
+/// What `read` makes of the event with this key.
+fn with_entry<T>(
+    db: &Connection,
+    key: i64,
+    read: impl Fn(&Entry<'_>) -> Result<T, Fault>,
+) -> Result<Option<T>, Fault> {
+    let sql = "SELECT first, events FROM run
+        WHERE first = (SELECT max(first) FROM run WHERE first <= ?1) AND last >= ?1";
+    let found = one(db, sql, [key], |row| {
+        for entry in entries(row)? {
+            let entry = entry?;
+            if entry.key == key {
+                return read(&entry).map(Some);
+            }
+        }
+        Ok(None)
+    })?;
+    Ok(found.flatten())
+}
+
+/// The events of a row that begins with `first, events`.
+fn entries<'a>(row: &'a Row<'_>) -> Result<Entries<'a>, Fault> {
+    let events = row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?;
+    Ok(Entries::of(get(row, 0)?, events))
+}
+
+/// The numbers of a room's events in runs, ascending.
+pub(super) fn nums(db: &Connection, room: RoomNum) -> Result<Vec<EventNum>, Fault> {
+    let sql = "SELECT first, events FROM run WHERE first BETWEEN ?1 AND ?2 ORDER BY first";
+    let nums = all(db, sql, [key(room, 0), key(room, u32::MAX)], |row| {
+        let num = |entry: Result<Entry<'_>, Fault>| Ok(EventNum(from_key(entry?.key).1));
+        entries(row)?.map(num).collect::<Result<Vec<_>, Fault>>()
+    })?;
+    Ok(nums.concat())
+}
+
+/// Adds to a page of the timeline, which goes from `from` (depth and key, exclusive), what runs have for it: the page is
+/// in order before and after, and no longer than `limit`.
+pub(super) fn fill_page(
+    db: &Connection,
+    room: RoomNum,
+    from: (i64, i64),
+    direction: Direction,
+    limit: usize,
+    page: &mut Vec<EventRow>,
+) -> Result<(), Fault> {
+    let mut found: BTreeMap<(i64, i64), EventRow> = BTreeMap::new();
+    for row in page.drain(..) {
+        found.insert((row.depth, key(room, row.num.0)), row);
+    }
+    // Runs that hold a depth begin at most `DEPTHS` before it. With each run a page is better known, and once it is full
+    // those that begin too late, or end too early, have nothing for it.
+    let (sql, bound) = match direction {
+        Direction::Forward => (
+            "SELECT first, events, low FROM run WHERE first >> 32 = ?1 AND low >= ?2 AND (high, last) > (?3, ?4)
+            ORDER BY low, first",
+            from.0.saturating_sub(DEPTHS),
+        ),
+        Direction::Backward => (
+            "SELECT first, events, low FROM run WHERE first >> 32 = ?1 AND low <= ?2 AND (low, first) < (?3, ?4)
+            ORDER BY low DESC, first DESC",
+            from.0,
+        ),
+    };
+    let mut statement = db.prepare_cached(sql)?;
+    let mut rows = statement.query(params![key(room, 0) >> 32, bound, from.0, from.1])?;
+    while let Some(row) = rows.next()? {
+        let low: i64 = get(row, 2)?;
+        if found.len() >= limit {
+            let has_nothing = match direction {
+                Direction::Forward => found.last_key_value().is_none_or(|(last, _)| low > last.0),
+                Direction::Backward => {
+                    let first = found.first_key_value();
+                    first.is_none_or(|(first, _)| low.saturating_add(DEPTHS) < first.0)
+                }
+            };
+            if has_nothing {
+                break;
+            }
+        }
+        for entry in entries(row)? {
+            let entry = entry?;
+            let at = (entry.depth, entry.key);
+            let is_after = match direction {
+                Direction::Forward => at > from,
+                Direction::Backward => at < from,
+            };
+            if !entry.is_shown() || !is_after {
+                continue;
+            }
+            if found.len() >= limit {
+                let is_too_far = match direction {
+                    Direction::Forward => found.last_key_value().is_none_or(|(last, _)| at > *last),
+                    Direction::Backward => found.first_key_value().is_none_or(|(first, _)| at < *first),
+                };
+                if is_too_far {
+                    continue;
+                }
+            }
+            found.insert(at, entry.row()?);
+            if found.len() > limit {
+                match direction {
+                    Direction::Forward => found.pop_last(),
+                    Direction::Backward => found.pop_first(),
+                };
+            }
+        }
+    }
+    match direction {
+        Direction::Forward => page.extend(found.into_values()),
+        Direction::Backward => page.extend(found.into_values().rev()),
+    }
+    Ok(())
+}
+
+/// Takes the events with these keys, ascending and all of one room, out of the runs that some of them may be in.
+pub(super) fn take_out(db: &Connection, keys: &[i64]) -> Result<(), Fault> {
+    let (Some(least), Some(greatest)) = (keys.first(), keys.last()) else {
+        return Ok(());
+    };
+    // The run that has the first one may begin before it.
+    let sql = "SELECT first, last FROM run
+        WHERE first BETWEEN coalesce((SELECT max(first) FROM run WHERE first <= ?1), ?1) AND ?2";
+    let runs = all(db, sql, [least, greatest], |row| Ok((get(row, 0)?, get(row, 1)?)))?;
+    for (first, last) in runs {
+        let begin = keys.partition_point(|key| *key < first);
+        let end = keys.partition_point(|key| *key <= last);
+        if begin < end {
+            rewrite(db, first, &keys[begin..end])?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes a run anew without the events that are gone: their keys, ascending.
+fn rewrite(db: &Connection, first: i64, gone: &[i64]) -> Result<(), Fault> {
+    let sql = "SELECT first, events FROM run WHERE first = ?1";
+    let kept = one(db, sql, [first], |row| {
+        let (mut kept, mut taken) = (Vec::new(), false);
+        for entry in entries(row)? {
+            let entry = entry?;
+            match gone.binary_search(&entry.key) {
+                Ok(_) => taken = true,
+                Err(_) => kept.extend_from_slice(entry.bytes),
+            }
+        }
+        Ok(taken.then_some(kept))
+    })?;
+    match kept.flatten() {
+        None => {}
+        Some(kept) if kept.is_empty() => {
+            execute(db, "DELETE FROM run WHERE first = ?1", [first])?;
+        }
+        // Its range and depths still hold, though they may be wider than they need to be.
+        Some(kept) => {
+            execute(
+                db,
+                "UPDATE run SET events = ?2 WHERE first = ?1",
+                params![first, kept],
+            )?;
+        }
+    }
+    Ok(())
+}
+
+/// Deletes events: these keys, ascending, all of one room.
+pub(super) fn purge(db: &Connection, keys: &[i64]) -> Result<(), Fault> {
+    take_out(db, keys)?;
+    run_ids::remove(db, |key| keys.binary_search(&key).is_ok())
+}
+
+/// Deletes all of a room.
+pub(super) fn forget(db: &Connection, room: RoomNum) -> Result<(), Fault> {
+    let keys = [key(room, 0), key(room, u32::MAX)];
+    execute(db, "DELETE FROM run WHERE first BETWEEN ?1 AND ?2", keys)?;
+    run_ids::remove(db, |key| from_key(key).0 == room)
+}
