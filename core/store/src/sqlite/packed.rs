@@ -82,7 +82,7 @@ fn phrase_index(byte: u8) -> Option<usize> {
     Some(usize::from(number - FIRST_PHRASE))
 }
 
-/// The numbers of the phrases in the order of their text: all that begin alike are neighbours.
+/// The numbers of the phrases: those that begin with the same two bytes are neighbours, longer ones first.
 const SORTED: [u8; PHRASES.len()] = sorted();
 
 const fn sorted() -> [u8; PHRASES.len()] {
@@ -106,11 +106,39 @@ const fn sorted() -> [u8; PHRASES.len()] {
 }
 
 const fn is_before(a: &[u8], b: &[u8]) -> bool {
+    if a[0] != b[0] {
+        a[0] < b[0]
+    } else if a[1] != b[1] {
+        a[1] < b[1]
+    } else {
+        a.len() > b.len()
+    }
+}
+
+/// The first eight bytes of a phrase as a number, and which bits of a text's beginning to compare with it.
+#[derive(Clone, Copy)]
+struct Beginning {
+    bytes: u64,
+    mask: u64,
+}
+
+/// Of the phrases in the order of [`SORTED`].
+const BEGINNINGS: [Beginning; PHRASES.len()] = beginnings();
+
+const fn beginnings() -> [Beginning; PHRASES.len()] {
+    let mut beginnings = [Beginning { bytes: 0, mask: 0 }; PHRASES.len()];
     let mut at = 0;
-    while at < a.len() && at < b.len() && a[at] == b[at] {
+    while at < SORTED.len() {
+        let phrase = PHRASES[SORTED[at] as usize].as_bytes();
+        let mut byte = 0;
+        while byte < 8 && byte < phrase.len() {
+            beginnings[at].bytes |= (phrase[byte] as u64) << (8 * byte);
+            beginnings[at].mask |= 0xFF << (8 * byte);
+            byte += 1;
+        }
         at += 1;
     }
-    at < b.len() && (at == a.len() || a[at] < b[at])
+    beginnings
 }
 
 /// The bytes that phrases begin with.
@@ -226,34 +254,23 @@ pub(super) fn pack_into(json: &str, out: &mut Vec<u8>) -> bool {
     true
 }
 
-/// The longest phrase that `text` begins with, whose first byte has this number: of neighbours in [`SORTED`] those that
-/// do not go on like it are left out byte by byte.
+/// The longest phrase that `text` begins with, whose first byte has this number.
 fn longest_phrase(first: usize, text: &[u8]) -> Option<usize> {
     let (begin, end) = *BEGIN_WITH[first].get(usize::from(*text.get(1)?))?;
-    let mut range = &SORTED[usize::from(begin)..usize::from(end)];
-    let mut longest = None;
-    let mut length = 2;
-    let phrase = |index: u8| PHRASES[usize::from(index)].as_bytes();
-    while let Some((&least, others)) = range.split_first() {
-        if phrase(least).len() == length {
-            longest = Some(usize::from(least));
-            range = others;
-            continue;
+    let range = usize::from(begin)..usize::from(end);
+    let word = match text.first_chunk() {
+        Some(bytes) => u64::from_le_bytes(*bytes),
+        None => {
+            // No phrase has a zero byte.
+            let mut bytes = [0; 8];
+            bytes[..text.len()].copy_from_slice(text);
+            u64::from_le_bytes(bytes)
         }
-        if others.is_empty() {
-            return match text.starts_with(phrase(least)) {
-                true => Some(usize::from(least)),
-                false => longest,
-            };
-        }
-        let Some(&next) = text.get(length) else { break };
-        let skipped = range.iter().take_while(|&&it| phrase(it)[length] < next).count();
-        range = &range[skipped..];
-        let fitting = range.iter().take_while(|&&it| phrase(it)[length] == next).count();
-        range = &range[..fitting];
-        length += 1;
-    }
-    longest
+    };
+    let phrases = BEGINNINGS[range.clone()].iter().zip(&SORTED[range]);
+    let like = phrases.filter(|(beginning, _)| word & beginning.mask == beginning.bytes);
+    let mut indexes = like.map(|(_, index)| usize::from(*index));
+    indexes.find(|index| text.starts_with(PHRASES[*index].as_bytes()))
 }
 
 /// Bytes that a text has as base64, in a form that comes back the same.
