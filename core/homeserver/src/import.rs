@@ -256,13 +256,14 @@ fn missing_text(pdu: &Pdu<Verified>, missing: &crate::room::Missing) -> String {
 async fn take(handle: &RoomHandle, batch: Vec<Pdu<Verified>>) -> Result<Vec<(Pdu<Verified>, Outcome)>> {
     handle
         .run(move |room: &mut OpenRoom| {
-            let mut outcomes = Vec::with_capacity(batch.len());
-            for pdu in batch {
-                let outcome = room.ingest(&pdu, Arrival::LIVE)?;
-                outcomes.push((pdu, outcome));
-            }
-            room.tell_of_memberships_only();
-            Ok(outcomes)
+            room.quietly(|room| {
+                let mut outcomes = Vec::with_capacity(batch.len());
+                for pdu in batch {
+                    let outcome = room.ingest(&pdu, Arrival::LIVE)?;
+                    outcomes.push((pdu, outcome));
+                }
+                Ok(outcomes)
+            })
         })
         .await
 }

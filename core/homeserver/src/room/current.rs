@@ -9,11 +9,13 @@ impl OpenRoom {
     /// Resolves the current state anew after the extremities changed; `cause` is the event that changed them, of
     /// which users are told by itself.
     pub(super) fn update_current(&mut self, cause: Option<EventNum>) -> Result<()> {
-        let mut after = Vec::with_capacity(self.record.forward.len());
-        for &num in &self.record.forward.clone() {
-            after.extend(self.get(num)?.state_after);
-        }
-        let num = self.resolve(after)?;
+        let after = self
+            .record
+            .forward
+            .iter()
+            .map(|&num| Ok(self.get(num)?.state_after));
+        let after = after.collect::<Result<Vec<_>>>()?;
+        let num = self.resolve(after.into_iter().flatten())?;
         self.set_current(num, cause)
     }
 
@@ -39,6 +41,9 @@ impl OpenRoom {
 
     /// Tells users of state that changed without an event of its own.
     pub(super) fn tell_of_state(&mut self, slot: SlotNum, is: Option<EventNum>) -> Result<()> {
+        if self.is_quiet {
+            return Ok(());
+        }
         let event = is
             .map(|num| self.get(num))
             .transpose()?
@@ -55,11 +60,12 @@ impl OpenRoom {
         Ok(())
     }
 
-    /// Takes back what users were to be told since the last commit, but for their own memberships.
-    pub(crate) fn tell_of_memberships_only(&mut self) {
-        self.writes.retain(
-            |write| !matches!(write, Write::Update(update) if !matches!(update, Update::Membership { .. })),
-        );
+    /// Does `work`, of which users hear by their memberships alone.
+    pub(crate) fn quietly<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        self.is_quiet = true;
+        let done = work(self);
+        self.is_quiet = false;
+        done
     }
 
     fn slot_changed(&mut self, slot: SlotNum, was: Option<EventNum>, is: Option<EventNum>) -> Result<()> {

@@ -53,14 +53,18 @@ impl Forks {
 
 impl OpenRoom {
     /// The state that several states resolve to.
-    pub(super) fn resolve(&mut self, mut states: Vec<StateNum>) -> Result<StateNum> {
+    pub(super) fn resolve(&mut self, states: impl IntoIterator<Item = StateNum>) -> Result<StateNum> {
+        let mut states = states.into_iter();
+        let Some(first) = states.next() else {
+            return Ok(StateNum(0));
+        };
+        // One state after all of them, as nearly always, needs no list.
+        let Some(other) = states.find(|state| *state != first) else {
+            return Ok(first);
+        };
+        let mut states: Vec<StateNum> = [first, other].into_iter().chain(states).collect();
         states.sort_unstable();
         states.dedup();
-        match states.as_slice() {
-            [] => return Ok(StateNum(0)),
-            [only] => return Ok(*only),
-            _ => {}
-        }
         if let Some(&known) = self.forks.known.get(&states) {
             return Ok(known);
         }

@@ -111,8 +111,7 @@ impl OpenRoom {
             return Ok(Outcome::Missing(cited.missing));
         }
         // EV-22: the resolution of the states after its parents.
-        let after = cited.prev.iter().filter_map(|prev| prev.state_after).collect();
-        let before = self.resolve(after)?;
+        let before = self.resolve(cited.prev.iter().filter_map(|prev| prev.state_after))?;
         self.place(pdu, was, cited, before, arrival)
     }
 
@@ -370,7 +369,7 @@ impl OpenRoom {
     /// Makes an accepted event a forward extremity in place of those it follows, unless it came after one of its
     /// `children` (EC-1); and tells users of it.
     fn advance(&mut self, held: &Arc<Held>, prevs: &[Arc<Held>], children: &[EventNum]) -> Result<()> {
-        if held.pdu().kind != DUMMY_EVENT {
+        if held.pdu().kind != DUMMY_EVENT && !self.is_quiet {
             let update = Update::Event {
                 room: self.id().clone(),
                 event: held.pdu().id.clone(),

@@ -151,11 +151,9 @@ impl OpenRoom {
     }
 
     fn state_after_all(&mut self, prev: &[EventNum]) -> Result<StateMap> {
-        let mut after = Vec::with_capacity(prev.len());
-        for &num in prev {
-            after.extend(self.get(num)?.state_after);
-        }
-        let state = self.resolve(after)?;
+        let after = prev.iter().map(|&num| Ok(self.get(num)?.state_after));
+        let after = after.collect::<Result<Vec<_>>>()?;
+        let state = self.resolve(after.into_iter().flatten())?;
         self.states.get(state)
     }
 

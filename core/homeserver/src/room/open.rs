@@ -52,6 +52,8 @@ pub(crate) struct OpenRoom {
     /// When this server last merged the extremities, as far as this run knows; in milliseconds.
     pub(super) merged_at: i64,
     pub(super) writes: Vec<Write>,
+    /// Users hear of memberships alone.
+    pub(super) is_quiet: bool,
     /// The next commit changes what is in memory too: the room is read anew after it.
     pub(super) is_stale: bool,
     /// The next commit ends the room.
@@ -73,6 +75,7 @@ impl OpenRoom {
             forks: Forks::new(home.budget.clone()),
             merged_at: i64::MIN,
             writes: Vec::new(),
+            is_quiet: false,
             is_stale: false,
             is_forgotten: false,
             me: home.me.clone(),
@@ -114,6 +117,7 @@ impl OpenRoom {
             forks: Forks::new(home.budget.clone()),
             merged_at: i64::MIN,
             writes,
+            is_quiet: false,
             is_stale: false,
             is_forgotten: false,
             me: home.me.clone(),

@@ -98,7 +98,7 @@ impl OpenRoom {
             state_after: target.state_after,
             redacted_by: Some(by.clone()),
         });
-        if target.is_shown() {
+        if target.is_shown() && !self.is_quiet {
             let room = self.id().clone();
             self.writes
                 .push(Write::Update(Update::Redacted { room, event, by }));

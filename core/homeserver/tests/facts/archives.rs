@@ -1,7 +1,7 @@
 //! Rooms taken from archives.
 
 use crate::common::{say, two};
-use roomlet_homeserver::{Code, EventId, Imported, RoomId, Trust};
+use roomlet_homeserver::{Code, EventId, Imported, RoomId, RoomUpdate, Trust};
 use roomlet_store::Store as _;
 use roomlet_wire::EventNum;
 use roomlet_world::{Server, World};
@@ -136,6 +136,24 @@ async fn a_room_from_an_archive_is_as_its_server_has_it() {
             );
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_sent_beside_an_archive_is_told() {
+    let test = two("10").await;
+    let archive = Archive::new(&events(&test.a, &test.room));
+    let before = test.a.updates().await.len();
+    // Both wait for the room at the same time, and become durable with one commit.
+    let (said, imported) = tokio::join!(
+        say(&test.a.hs, &test.alice, &test.room, "meanwhile"),
+        test.a.hs.import_room(&archive.0, Trust::Signatures),
+    );
+    assert_eq!(imported.unwrap().accepted, 0);
+    let told = &test.a.updates().await[before..];
+    assert!(
+        matches!(told, [RoomUpdate::Event(event)] if event.event_id.as_str() == said),
+        "{told:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
