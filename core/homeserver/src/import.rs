@@ -141,17 +141,11 @@ impl Inner {
                 first_fault: None,
             },
         };
-        let mut parsed = vec![create];
-        import.read(&mut parsed)?;
-        let mut batch = self.check(&mut import, parsed).await;
+        let mut batch = self.read(&mut import, Some(create)).await?;
         while !batch.is_empty() {
             // The room takes one batch while the next is read and its signatures are checked.
             let taking = take(&handle, batch);
-            let reading = async {
-                let mut parsed = Vec::new();
-                import.read(&mut parsed)?;
-                Ok::<_, Error>(self.check(&mut import, parsed).await)
-            };
+            let reading = self.read(&mut import, None);
             let (taken, next) = tokio::join!(taking, reading);
             import.count(taken?);
             batch = next?;
@@ -160,11 +154,14 @@ impl Inner {
         Ok(import.report)
     }
 
-    /// Checks the signatures of a batch, unless they are trusted.
-    async fn check(&self, import: &mut Import, parsed: Vec<Pdu<Parsed>>) -> Vec<Pdu<Verified>> {
+    /// The next batch, after the event that begins it; its signatures are checked, unless they are trusted.
+    async fn read(&self, import: &mut Import, first: Option<Pdu<Parsed>>) -> Result<Vec<Pdu<Verified>>> {
         if import.trust == Trust::Signatures {
-            return parsed.into_iter().map(Pdu::trust_signatures).collect();
+            // At once: what the check of a signature would need is let go of.
+            let first = first.map(Pdu::trust_signatures);
+            return import.read(first, Pdu::trust_signatures);
         }
+        let parsed = import.read(first, |pdu| pdu)?;
         let mut verified = Vec::with_capacity(parsed.len());
         for checked in self.verify(parsed).await {
             match checked {
@@ -172,22 +169,23 @@ impl Inner {
                 Err(error) => import.leave_out(error.about().to_owned()),
             }
         }
-        verified
+        Ok(verified)
     }
 }
 
 impl Import {
-    /// Reads events up to a batch's number.
-    fn read(&mut self, parsed: &mut Vec<Pdu<Parsed>>) -> Result<()> {
+    /// Reads events up to a batch's number, each as `made`.
+    fn read<T>(&mut self, first: Option<T>, made: impl Fn(Pdu<Parsed>) -> T) -> Result<Vec<T>> {
+        let mut batch = Vec::from_iter(first);
         let mut bytes = 0;
-        while parsed.len() < BATCH && bytes < BATCH_BYTES && self.archive.next()? {
+        while batch.len() < BATCH && bytes < BATCH_BYTES && self.archive.next()? {
             bytes += self.archive.line.len();
             match Pdu::parse(&self.archive.line, self.version) {
-                Ok(pdu) => parsed.push(pdu),
+                Ok(pdu) => batch.push(made(pdu)),
                 Err(error) => self.leave_out(self.archive.fault(error.about()).about().to_owned()),
             }
         }
-        Ok(())
+        Ok(batch)
     }
 
     fn leave_out(&mut self, fault: String) {
