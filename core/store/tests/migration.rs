@@ -13,6 +13,8 @@ use std::fs;
 const FILE: &[u8] = include_bytes!("data/v1.sqlite");
 /// That file as a roomlet of schema 2 left it, which wrote the events of room 9 anew.
 const FILE_2: &[u8] = include_bytes!("data/v2.sqlite");
+/// And that one as a roomlet of schema 3 left it.
+const FILE_3: &[u8] = include_bytes!("data/v3.sqlite");
 const SAID: &str = include_str!("data/v1.txt");
 
 fn user_version(path: &std::path::Path) -> i64 {
@@ -23,7 +25,7 @@ fn user_version(path: &std::path::Path) -> i64 {
 
 #[test]
 fn a_file_of_an_earlier_schema_says_what_it_said() {
-    for (version, file) in [(1, FILE), (2, FILE_2)] {
+    for (version, file) in [(1, FILE), (2, FILE_2), (3, FILE_3)] {
         says_what_it_said(version, file);
     }
 }

@@ -133,7 +133,7 @@ fn drop_list(db: &Connection, num: i64) -> Result<(), Fault> {
 }
 
 fn bytes(places: &[Place]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(size_of::<Place>() * places.len());
+    let mut out = Vec::with_capacity(size_of_val(places));
     for (beginning, key) in places {
         out.extend_from_slice(&beginning.to_le_bytes());
         out.extend_from_slice(&key.to_le_bytes());
