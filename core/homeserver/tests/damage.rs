@@ -8,8 +8,9 @@ mod common;
 use common::{Folder, say, state};
 use roomlet_homeserver::{
     AllowAll, Config, CreateRoom, Direction, EventId, Homeserver, Preset, RoomId, ServerName, StoreKind,
-    StreamPos, UserId,
+    StreamPos, Trust, UserId,
 };
+use roomlet_store::{SqliteOptions, SqliteStore, Store as _};
 use roomlet_world::{Peer, PeerRoom, World};
 use rusqlite::{Connection, types::Value};
 use std::{
@@ -40,11 +41,15 @@ struct Known {
 fn a_damaged_file_makes_errors_and_nothing_worse() {
     let folder = Folder::new();
     // Their ids are stored in different ways.
-    let wholes = ["1", "10", "12"].map(|version| {
+    let mut wholes = Vec::from(["1", "10", "12"].map(|version| {
         let file = folder.file(&format!("whole-{version}.db"));
         let known = runtime().block_on(fill(&file, version));
         (file, known)
-    });
+    }));
+    // As are events that came together.
+    let (file, known) = (folder.file("whole-taken.db"), wholes[1].1.clone());
+    runtime().block_on(take(&file, &known, &wholes[1].0));
+    wholes.push((file, known));
     let panics: Arc<Mutex<Vec<String>>> = Arc::default();
     let shown = panics.clone();
     let print = std::panic::take_hook();
@@ -112,7 +117,7 @@ async fn fill(file: &Path, version: &str) -> Known {
     let mallory = peer.user("mallory");
     let theirs = peer.join(&hs, &room, &mallory).await;
     let mut said = Vec::new();
-    for number in 0..30 {
+    for number in 0..60 {
         let id = say(&hs, &alice, &room, &format!("message {number}")).await;
         said.push(EventId::parse(&id).unwrap());
         if number % 5 == 0 {
@@ -126,10 +131,36 @@ async fn fill(file: &Path, version: &str) -> Known {
     hs.redact(&alice, &room, &said[3], None, None).await.unwrap();
     assert_eq!(
         state(&hs, &alice, &room, "m.room.topic").await.as_deref(),
-        Some(r#"{"topic":"25"}"#)
+        Some(r#"{"topic":"55"}"#)
     );
     hs.close().await;
     Known { alice, room, said }
+}
+
+/// Makes a file with the room that another has, from an archive.
+async fn take(file: &Path, known: &Known, other: &Path) {
+    let archive = file.with_extension("jsonl");
+    let store = SqliteStore::open(other, SqliteOptions::default()).unwrap();
+    let room = store.room(&known.room).unwrap().unwrap().num;
+    let nums = store.event_nums(room).unwrap().into_iter();
+    let lines = nums.map(|num| store.event_by_num(room, num).unwrap().unwrap().json.to_string());
+    fs::write(&archive, lines.collect::<Vec<_>>().join("\n")).unwrap();
+    store.close();
+    let hs = open(&World::new(), file).await.unwrap();
+    hs.create_account("alice").await.unwrap();
+    let taken = hs.import_room(&archive, Trust::Signatures).await.unwrap();
+    assert_eq!((taken.rejected, taken.left_out), (0, 0));
+    hs.close().await;
+    let db = Connection::open(file).unwrap();
+    let count = |table: &str| {
+        let sql = format!("SELECT count(*) FROM {table}");
+        db.query_row(&sql, [], |row| row.get::<_, u32>(0)).unwrap()
+    };
+    assert!(
+        count("run") > 0 && count("run_ids") > 0,
+        "{} events",
+        taken.accepted
+    );
 }
 
 /// An event that follows what the peer saw last: a fork.
@@ -224,7 +255,7 @@ fn change_a_row(db: &Connection, random: &mut Random) -> Option<String> {
     let tables = names("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name");
     // Most of what there is to damage is in these.
     let table = match random.below(2) {
-        0 => ["event", "state", "slot", "room"][random.below(4)],
+        0 => ["event", "run", "run_ids", "state", "slot", "room"][random.below(6)],
         _ => &tables[random.below(tables.len())],
     };
     let sql = format!("SELECT count(*) FROM {table}");

@@ -9,6 +9,7 @@ mod fault;
 mod lock;
 mod migrate;
 mod packed;
+mod page;
 mod place;
 mod private;
 mod read;

@@ -285,6 +285,22 @@ fn numbers_and_ids_of_runs_are_taken() {
 }
 
 #[test]
+fn an_event_may_be_replaced_by_the_commit_that_brought_it() {
+    let dir = TempDir::new();
+    let store = open(&dir.db());
+    let mut writes: Vec<_> = (0..LARGE).map(|num| event(1, row(num, num.into()))).collect();
+    // One of another room in between, whose id is no hash.
+    writes.push(event(2, row(5, 5)));
+    let replaced = row(LARGE - 2, 70);
+    writes.push(event(1, replaced.clone()));
+    commit(&store, writes);
+    assert_eq!(store.event_by_num(ROOM, replaced.num).unwrap(), Some(replaced));
+    assert_eq!(store.event_nums(ROOM).unwrap().len(), LARGE as usize);
+    let last = store.timeline(ROOM, None, Direction::Backward, 2).unwrap();
+    assert_eq!(nums(&last), [LARGE - 2, LARGE - 1]);
+}
+
+#[test]
 fn runs_that_are_purged_and_forgotten_leave_nothing() {
     let dir = TempDir::new();
     let store = open(&dir.db());

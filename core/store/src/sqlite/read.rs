@@ -4,7 +4,7 @@ use super::codec::{self, Id, from_position, key, position};
 use super::fault::Fault;
 use super::row::{self, all, event_id, get, one, parsed, select_event};
 use super::{SqliteStore, connect};
-use super::{run_ids, runs};
+use super::{page::Page, run_ids, runs};
 use crate::model::*;
 use crate::store::Store;
 use async_trait::async_trait;
@@ -237,9 +237,10 @@ impl Store for SqliteStore {
         let (depth, num) = from.map_or((end, end), |from| (from.depth, key(room, from.num.0)));
         let params = params![key(room, 0) >> 32, depth, num, count(limit)];
         self.snapshot("timeline", |db| {
-            let mut page = all(db, sql, params, row::event)?;
-            runs::fill_page(db, room, (depth, num), direction, limit, &mut page)?;
-            Ok(page)
+            let rows = all(db, sql, params, row::event)?;
+            let mut page = Page::of(room, (depth, num), direction, limit, rows);
+            page.add_runs(db, room)?;
+            Ok(page.into_rows())
         })
     }
 

@@ -1,15 +1,14 @@
-//! The runs of a store: reading events from them, and taking events out.
+//! The runs of a store: finding events in them, and taking events out.
 
 use super::codec::{from_key, key};
 use super::commit::run as execute;
 use super::fault::Fault;
 use super::row::{all, get, one};
-use super::run::{DEPTHS, Entries, Entry, Run};
+use super::run::{Entries, Entry, Run};
 use super::run_ids;
-use crate::model::*;
+use crate::model::EventRow;
 use roomlet_wire::{EventNum, RoomNum};
 use rusqlite::{Connection, Row, params};
-use std::collections::BTreeMap;
 
 /// Inserts a run.
 pub(super) fn insert(db: &Connection, run: &Run) -> Result<(), Fault> {
@@ -60,6 +59,22 @@ fn with_entry<T>(
     Ok(found.flatten())
 }
 
+/// What `look` sees in each event of the run that begins with this key.
+pub(super) fn each(
+    db: &Connection,
+    first: i64,
+    mut look: impl FnMut(&Entry<'_>) -> Result<(), Fault>,
+) -> Result<(), Fault> {
+    let mut statement = db.prepare_cached("SELECT first, events FROM run WHERE first = ?1")?;
+    let mut rows = statement.query([first])?;
+    while let Some(row) = rows.next()? {
+        for entry in entries(row)? {
+            look(&entry?)?;
+        }
+    }
+    Ok(())
+}
+
 /// The events of a row that begins with `first, events`.
 fn entries<'a>(row: &'a Row<'_>) -> Result<Entries<'a>, Fault> {
     let events = row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?;
@@ -74,85 +89,6 @@ pub(super) fn nums(db: &Connection, room: RoomNum) -> Result<Vec<EventNum>, Faul
         entries(row)?.map(num).collect::<Result<Vec<_>, Fault>>()
     })?;
     Ok(nums.concat())
-}
-
-/// Adds to a page of the timeline, which goes from `from` (depth and key, exclusive), what runs have for it: the page is
-/// in order before and after, and no longer than `limit`.
-pub(super) fn fill_page(
-    db: &Connection,
-    room: RoomNum,
-    from: (i64, i64),
-    direction: Direction,
-    limit: usize,
-    page: &mut Vec<EventRow>,
-) -> Result<(), Fault> {
-    let mut found: BTreeMap<(i64, i64), EventRow> = BTreeMap::new();
-    for row in page.drain(..) {
-        found.insert((row.depth, key(room, row.num.0)), row);
-    }
-    // Runs that hold a depth begin at most `DEPTHS` before it. With each run a page is better known, and once it is full
-    // those that begin too late, or end too early, have nothing for it.
-    let (sql, bound) = match direction {
-        Direction::Forward => (
-            "SELECT first, events, low FROM run WHERE first >> 32 = ?1 AND low >= ?2 AND (high, last) > (?3, ?4)
-            ORDER BY low, first",
-            from.0.saturating_sub(DEPTHS),
-        ),
-        Direction::Backward => (
-            "SELECT first, events, low FROM run WHERE first >> 32 = ?1 AND low <= ?2 AND (low, first) < (?3, ?4)
-            ORDER BY low DESC, first DESC",
-            from.0,
-        ),
-    };
-    let mut statement = db.prepare_cached(sql)?;
-    let mut rows = statement.query(params![key(room, 0) >> 32, bound, from.0, from.1])?;
-    while let Some(row) = rows.next()? {
-        let low: i64 = get(row, 2)?;
-        if found.len() >= limit {
-            let has_nothing = match direction {
-                Direction::Forward => found.last_key_value().is_none_or(|(last, _)| low > last.0),
-                Direction::Backward => {
-                    let first = found.first_key_value();
-                    first.is_none_or(|(first, _)| low.saturating_add(DEPTHS) < first.0)
-                }
-            };
-            if has_nothing {
-                break;
-            }
-        }
-        for entry in entries(row)? {
-            let entry = entry?;
-            let at = (entry.depth, entry.key);
-            let is_after = match direction {
-                Direction::Forward => at > from,
-                Direction::Backward => at < from,
-            };
-            if !entry.is_shown() || !is_after {
-                continue;
-            }
-            if found.len() >= limit {
-                let is_too_far = match direction {
-                    Direction::Forward => found.last_key_value().is_none_or(|(last, _)| at > *last),
-                    Direction::Backward => found.first_key_value().is_none_or(|(first, _)| at < *first),
-                };
-                if is_too_far {
-                    continue;
-                }
-            }
-            found.insert(at, entry.row()?);
-            if found.len() > limit {
-                match direction {
-                    Direction::Forward => found.pop_last(),
-                    Direction::Backward => found.pop_first(),
-                };
-            }
-        }
-    }
-    match direction {
-        Direction::Forward => page.extend(found.into_values()),
-        Direction::Backward => page.extend(found.into_values().rev()),
-    }
-    Ok(())
 }
 
 /// Takes the events with these keys, ascending and all of one room, out of the runs that some of them may be in.
@@ -176,31 +112,23 @@ pub(super) fn take_out(db: &Connection, keys: &[i64]) -> Result<(), Fault> {
 
 /// Writes a run anew without the events that are gone: their keys, ascending.
 fn rewrite(db: &Connection, first: i64, gone: &[i64]) -> Result<(), Fault> {
-    let sql = "SELECT first, events FROM run WHERE first = ?1";
-    let kept = one(db, sql, [first], |row| {
-        let (mut kept, mut taken) = (Vec::new(), false);
-        for entry in entries(row)? {
-            let entry = entry?;
-            match gone.binary_search(&entry.key) {
-                Ok(_) => taken = true,
-                Err(_) => kept.extend_from_slice(entry.bytes),
-            }
+    let (mut kept, mut taken) = (Vec::new(), false);
+    each(db, first, |entry| {
+        match gone.binary_search(&entry.key) {
+            Ok(_) => taken = true,
+            Err(_) => kept.extend_from_slice(entry.bytes),
         }
-        Ok(taken.then_some(kept))
+        Ok(())
     })?;
-    match kept.flatten() {
-        None => {}
-        Some(kept) if kept.is_empty() => {
-            execute(db, "DELETE FROM run WHERE first = ?1", [first])?;
-        }
+    if kept.is_empty() {
+        execute(db, "DELETE FROM run WHERE first = ?1", [first])?;
+    } else if taken {
         // Its range and depths still hold, though they may be wider than they need to be.
-        Some(kept) => {
-            execute(
-                db,
-                "UPDATE run SET events = ?2 WHERE first = ?1",
-                params![first, kept],
-            )?;
-        }
+        execute(
+            db,
+            "UPDATE run SET events = ?2 WHERE first = ?1",
+            params![first, kept],
+        )?;
     }
     Ok(())
 }
