@@ -230,13 +230,11 @@ impl SqliteStore {
         result.map_err(|fault| fault.at(&self.shared.path, operation))
     }
 
-    /// As [`read`](Self::read), where one statement does not see it all: `read` sees one moment.
+    /// As [`read`](Self::read), for several statements that have to see one moment.
     fn snapshot<T>(&self, operation: &str, read: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T> {
         self.read(operation, |connection| {
-            let transaction = connection.unchecked_transaction()?;
-            let found = read(&transaction)?;
-            transaction.commit()?;
-            Ok(found)
+            let moment = Moment::begin(connection)?;
+            read(moment.0)
         })
     }
 
@@ -248,6 +246,24 @@ impl SqliteStore {
                 self.shared.path.display()
             ),
         )
+    }
+}
+
+/// A transaction that only reads, until this goes.
+struct Moment<'a>(&'a Connection);
+
+impl<'a> Moment<'a> {
+    fn begin(connection: &'a Connection) -> Result<Self, Fault> {
+        connection.prepare_cached("BEGIN")?.execute([])?;
+        Ok(Self(connection))
+    }
+}
+
+impl Drop for Moment<'_> {
+    fn drop(&mut self) {
+        // It has nothing to lose.
+        let end = self.0.prepare_cached("COMMIT");
+        let _ = end.and_then(|mut end| end.execute([]));
     }
 }
 

@@ -1,4 +1,4 @@
-//! Reading: the connections for it, and each read as one statement, so that it sees one moment.
+//! Reading: the connections for it, and each read as one statement or in one transaction, so that it sees one moment.
 
 use super::codec::{self, Id, from_position, key, position};
 use super::fault::Fault;
