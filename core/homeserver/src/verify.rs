@@ -48,8 +48,8 @@ impl ParsedReply {
         Self { pdus, faults }
     }
 
-    fn needed_keys(&self) -> impl Iterator<Item = (ServerName, KeyId, i64)> {
-        self.pdus.iter().flat_map(needed_keys)
+    fn needed_keys(&self) -> Vec<(ServerName, KeyId, i64)> {
+        needed_keys(&self.pdus)
     }
 }
 
@@ -138,8 +138,7 @@ impl Inner {
 
     /// Gets the keys that the events need, then checks their signatures, on several cores where there are many.
     pub(crate) async fn verify(&self, pdus: Vec<Pdu<Parsed>>) -> Vec<Result<Pdu<Verified>>> {
-        let wanted: Vec<(ServerName, KeyId, i64)> = pdus.iter().flat_map(needed_keys).collect();
-        self.keys.ensure(wanted).await;
+        self.keys.ensure(needed_keys(&pdus)).await;
         self.check_signatures(pdus)
     }
 
@@ -147,7 +146,8 @@ impl Inner {
         let ring = self.keys.ring();
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         if pdus.len() < PARALLEL_FROM || cores == 1 {
-            return pdus.into_iter().map(|pdu| pdu.verify(&*ring)).collect();
+            let keys = ring.view();
+            return pdus.into_iter().map(|pdu| pdu.verify(&keys)).collect();
         }
         let chunk = pdus.len().div_ceil(cores);
         let mut rest = pdus.into_iter();
@@ -160,7 +160,10 @@ impl Inner {
                 .into_iter()
                 .map(|part| {
                     let (count, ring) = (part.len(), &*ring);
-                    let check = move || part.into_iter().map(|pdu| pdu.verify(ring)).collect::<Vec<_>>();
+                    let check = move || {
+                        let keys = ring.view();
+                        part.into_iter().map(|pdu| pdu.verify(&keys)).collect::<Vec<_>>()
+                    };
                     (count, scope.spawn(check))
                 })
                 .collect();
@@ -177,12 +180,19 @@ impl Inner {
     }
 }
 
-/// The keys whose signatures an event carries of the servers that must have signed it.
-fn needed_keys(pdu: &Pdu<Parsed>) -> Vec<(ServerName, KeyId, i64)> {
-    pdu.required_signers()
-        .iter()
-        .flat_map(|server| keys_of(pdu, server))
-        .collect()
+/// The keys whose signatures events carry of the servers that must have signed them.
+fn needed_keys(pdus: &[Pdu<Parsed>]) -> Vec<(ServerName, KeyId, i64)> {
+    let mut needed = Vec::with_capacity(pdus.len());
+    for pdu in pdus {
+        pdu.each_needed_key(|server, id| {
+            if let (Ok(server), Ok(id)) = (ServerName::parse_any_length(server), KeyId::parse(id))
+                && id.is_ed25519()
+            {
+                needed.push((server, id, pdu.origin_server_ts));
+            }
+        });
+    }
+    needed
 }
 
 /// The keys whose signatures an event carries of one server.

@@ -23,15 +23,16 @@ const REFUSED_WALKED: usize = 1_000;
 pub fn extremities_after(
     forward: &[EventNum],
     event: EventNum,
-    prevs: &[EventNum],
+    prevs: impl Iterator<Item = EventNum> + Clone,
     mut refused_prevs: impl FnMut(EventNum) -> Result<Option<Vec<EventNum>>>,
 ) -> Result<Vec<EventNum>> {
     // An event that follows all that were, as almost every one does.
-    if forward.iter().all(|extremity| prevs.contains(extremity)) {
+    let is_prev = |extremity: &EventNum| prevs.clone().any(|prev| prev == *extremity);
+    if forward.iter().all(is_prev) {
         return Ok(Vec::from([event]));
     }
     let mut after: BTreeSet<EventNum> = forward.iter().copied().collect();
-    let mut seen: BTreeSet<EventNum> = prevs.iter().copied().collect();
+    let mut seen: BTreeSet<EventNum> = prevs.collect();
     let mut ahead: Vec<EventNum> = seen.iter().copied().collect();
     while let Some(prev) = ahead.pop() {
         if after.remove(&prev) || seen.len() > REFUSED_WALKED {
@@ -103,7 +104,7 @@ mod tests {
 
     fn after(forward: &[u32], event: u32, prevs: &[u32], refused: &[(u32, &[u32])]) -> Vec<u32> {
         let refused: BTreeMap<_, _> = refused.iter().map(|(n, p)| (EventNum(*n), nums(p))).collect();
-        extremities_after(&nums(forward), EventNum(event), &nums(prevs), |n| {
+        extremities_after(&nums(forward), EventNum(event), nums(prevs).into_iter(), |n| {
             Ok(refused.get(&n).cloned())
         })
         .unwrap()
@@ -135,17 +136,22 @@ mod tests {
     #[test]
     fn a_long_chain_of_refused_events_is_not_walked_to_its_end() {
         let mut walked = 0;
-        let forward = extremities_after(&nums(&[1]), EventNum(200_000), &nums(&[100_000]), |num| {
-            walked += 1;
-            Ok(Some(nums(&[num.0 - 1])))
-        });
+        let forward = extremities_after(
+            &nums(&[1]),
+            EventNum(200_000),
+            nums(&[100_000]).into_iter(),
+            |num| {
+                walked += 1;
+                Ok(Some(nums(&[num.0 - 1])))
+            },
+        );
         assert_eq!(forward.unwrap(), nums(&[1, 200_000]));
         assert_eq!(walked, REFUSED_WALKED);
     }
 
     #[test]
     fn an_error_of_the_lookup_is_passed_on() {
-        let failed = extremities_after(&nums(&[0]), EventNum(2), &nums(&[1]), |_| {
+        let failed = extremities_after(&nums(&[0]), EventNum(2), nums(&[1]).into_iter(), |_| {
             Err(Error::new(Code::Store, "read"))
         });
         assert_eq!(failed.unwrap_err().code(), Code::Store);

@@ -245,8 +245,9 @@ impl Graph {
             if let Some(slot) = slot {
                 branch.state.insert(slot, num);
             }
-            branch.tips = graph::extremities_after(&branch.tips, num, &branch.tips.clone(), |_| Ok(None))
-                .expect("nothing is looked up");
+            branch.tips =
+                graph::extremities_after(&branch.tips, num, branch.tips.iter().copied(), |_| Ok(None))
+                    .expect("nothing is looked up");
         }
     }
 

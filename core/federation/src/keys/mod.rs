@@ -6,7 +6,7 @@ mod notary;
 mod own;
 mod ring;
 
-pub use ring::Ring;
+pub use ring::{Ring, View};
 
 use crate::{env::Env, route::KeyQuery};
 use fetch::Fetcher;

@@ -6,6 +6,7 @@ use roomlet_wire::{
     sign::{KeyRing, PublicKey},
 };
 use std::{
+    cell::RefCell,
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -62,6 +63,15 @@ impl Ring {
             me,
             own: Arc::new(own.collect()),
             cached: Mutex::default(),
+        }
+    }
+
+    /// For the events of one batch.
+    #[must_use]
+    pub fn view(&self) -> View<'_> {
+        View {
+            ring: self,
+            last: RefCell::default(),
         }
     }
 
@@ -145,18 +155,42 @@ fn parse(row: KeyRow) -> Option<(KeyId, Held)> {
 
 impl KeyRing for Ring {
     fn key(&self, server: &str, id: &str, at: i64, check_validity: bool) -> Result<PublicKey> {
-        let keys = self.keys_of(server)?;
-        let held = keys.get(id).ok_or_else(|| unknown(server, id))?;
-        let usable = match held.expired_at {
-            Some(expired_at) => at <= expired_at,
-            None => !check_validity || at <= held.valid_until,
-        };
-        if usable {
-            return Ok(held.key.clone());
-        }
-        let about = format!("key {id} of server {server} is not valid at {at} (EV-16, EV-17)");
-        Err(Error::new(Code::ExpiredKey, about))
+        key_in(&self.keys_of(server)?, server, id, at, check_validity)
     }
+}
+
+/// The ring for the events of one batch, on one thread: most are of the same server as the one before, whose keys need not
+/// be looked up again where all threads look.
+pub struct View<'a> {
+    ring: &'a Ring,
+    last: RefCell<Option<(String, ServerKeys)>>,
+}
+
+impl KeyRing for View<'_> {
+    fn key(&self, server: &str, id: &str, at: i64, check_validity: bool) -> Result<PublicKey> {
+        let mut last = self.last.borrow_mut();
+        if let Some((of, keys)) = &*last
+            && of == server
+        {
+            return key_in(keys, server, id, at, check_validity);
+        }
+        let (_, keys) = last.insert((server.to_owned(), self.ring.keys_of(server)?));
+        key_in(keys, server, id, at, check_validity)
+    }
+}
+
+/// The key `id` among those of `server`: see [`KeyRing::key`].
+fn key_in(keys: &ServerKeys, server: &str, id: &str, at: i64, check_validity: bool) -> Result<PublicKey> {
+    let held = keys.get(id).ok_or_else(|| unknown(server, id))?;
+    let usable = match held.expired_at {
+        Some(expired_at) => at <= expired_at,
+        None => !check_validity || at <= held.valid_until,
+    };
+    if usable {
+        return Ok(held.key.clone());
+    }
+    let about = format!("key {id} of server {server} is not valid at {at} (EV-16, EV-17)");
+    Err(Error::new(Code::ExpiredKey, about))
 }
 
 fn unknown(server: &str, id: &str) -> Error {

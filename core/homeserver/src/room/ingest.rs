@@ -376,8 +376,8 @@ impl OpenRoom {
             };
             self.writes.push(Write::Update(update));
         }
-        let prevs: Vec<EventNum> = prevs.iter().map(|prev| prev.node.num).collect();
-        self.record.forward = graph::extremities_after(&self.record.forward, held.node.num, &prevs, |num| {
+        let prevs = prevs.iter().map(|prev| prev.node.num);
+        self.record.forward = graph::extremities_after(&self.record.forward, held.node.num, prevs, |num| {
             let parent = self.get(num)?;
             if parent.is_refused() {
                 self.held_prevs(&parent).map(Some)

@@ -32,6 +32,17 @@ impl Pdu<Parsed> {
             .collect()
     }
 
+    /// Calls `see` with each server that must have signed this event and the id of each key with which it has.
+    pub fn each_needed_key(&self, mut see: impl FnMut(&str, &str)) {
+        let redaction = self.redaction();
+        for server in &all_signers(self, redaction.as_ref()) {
+            let signed = self.signatures().get(server).and_then(Raw::as_object);
+            for (id, _) in signed.into_iter().flat_map(Object::iter) {
+                see(server, &id);
+            }
+        }
+    }
+
     /// The form that is judged and served where the content hash does not fit.
     fn redaction(&self) -> Option<Event> {
         (!self.1.hash_fits).then(|| redacted_for_hash(self))
