@@ -385,3 +385,18 @@ fn damaged_runs_are_told_of() {
     let last = store.event_by_num(ROOM, EventNum(LARGE - 1));
     assert_eq!(last.unwrap_err().code(), Code::StoreDamaged);
 }
+
+#[test]
+fn what_is_damaged_of_an_event_can_be_written_anew() {
+    let dir = TempDir::new();
+    let store = open(&dir.db());
+    commit(&store, [event(1, row(4, 4))]);
+    let raw = rusqlite::Connection::open(dir.db()).unwrap();
+    assert_eq!(raw.execute("UPDATE event SET packed = x'01'", []).unwrap(), 1);
+    assert_eq!(
+        store.event_by_num(ROOM, EventNum(4)).unwrap_err().code(),
+        Code::StoreDamaged
+    );
+    commit(&store, [event(1, row(4, 4))]);
+    assert_eq!(store.event_by_num(ROOM, EventNum(4)).unwrap(), Some(row(4, 4)));
+}

@@ -91,6 +91,17 @@ pub(super) fn holds(db: &Connection, key: i64) -> Result<bool, Fault> {
     Ok(found.is_some() || runs::holds(db, key)?)
 }
 
+/// Whether the event with this key has this id; `None` if there is no such event. Looks at nothing else of it, which may be
+/// damaged.
+pub(super) fn has_id(db: &Connection, key: i64, id: &EventId) -> Result<Option<bool>, Fault> {
+    let id = Id::of(id);
+    let sql = "SELECT id = ?2 FROM event WHERE key = ?1";
+    match one(db, sql, params![key, id], |row| get(row, 0))? {
+        None => runs::has_id(db, key, &id),
+        found => Ok(found),
+    }
+}
+
 /// Whether the room has an event with this id.
 pub(super) fn is_in_room(db: &Connection, room: RoomNum, id: &EventId) -> Result<bool, Fault> {
     Ok(places(db, id)?
@@ -103,9 +114,9 @@ fn places(db: &Connection, id: &EventId) -> Result<Vec<i64>, Fault> {
     let sql = "SELECT key FROM event WHERE substr(id, 1, 8) = substr(?1, 1, 8) AND id = ?1";
     let id = Id::of(id);
     let mut keys = all(db, sql, [&id], |row| get(row, 0))?;
-    if let Id::Hash(hash) = id {
-        for key in run_ids::find(db, &hash)? {
-            if runs::has_hash(db, key, &hash)? {
+    if let Id::Hash(hash) = &id {
+        for key in run_ids::find(db, hash)? {
+            if runs::has_id(db, key, &id)? == Some(true) {
                 keys.push(key);
             }
         }

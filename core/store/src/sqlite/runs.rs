@@ -1,6 +1,6 @@
 //! The runs of a store: finding events in them, and taking events out.
 
-use super::codec::{from_key, key};
+use super::codec::{Id, from_key, key};
 use super::commit::run as execute;
 use super::fault::Fault;
 use super::row::{all, get, one};
@@ -34,9 +34,11 @@ pub(super) fn holds(db: &Connection, key: i64) -> Result<bool, Fault> {
     Ok(with_entry(db, key, |_| Ok(()))?.is_some())
 }
 
-/// Whether there is an event with this key, and its id has this hash.
-pub(super) fn has_hash(db: &Connection, key: i64, hash: &[u8; 32]) -> Result<bool, Fault> {
-    Ok(with_entry(db, key, |entry| Ok(entry.hash == hash))?.unwrap_or(false))
+/// Whether the event with this key has this id; `None` if there is no such event.
+pub(super) fn has_id(db: &Connection, key: i64, id: &Id<'_>) -> Result<Option<bool>, Fault> {
+    with_entry(db, key, |entry| {
+        Ok(matches!(id, Id::Hash(hash) if entry.hash == hash))
+    })
 }
 
 /// What `read` makes of the event with this key.

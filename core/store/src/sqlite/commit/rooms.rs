@@ -43,8 +43,8 @@ pub(super) fn room(db: &Connection, record: &RoomRecord) -> Result<(), Fault> {
 /// Inserts or replaces an event: where it is in a run, it is taken out of it.
 pub(super) fn event(db: &Connection, room: RoomNum, row: &EventRow) -> Result<(), Fault> {
     let key = key(room, row.num.0);
-    match read::event(db, key)? {
-        Some(held) if held.id == row.id => runs::take_out(db, &[key])?,
+    match read::has_id(db, key, &row.id)? {
+        Some(true) => runs::take_out(db, &[key])?,
         None if !read::is_in_room(db, room, &row.id)? => {}
         _ => return Err(reused(&row.id, row.num.0)),
     }
