@@ -369,11 +369,21 @@ fn damaged_runs_are_told_of() {
     drop(store);
     let raw = rusqlite::Connection::open(dir.db()).unwrap();
     let damage = |sql: &str| assert!(raw.execute(sql, []).unwrap() > 0);
-    damage("UPDATE run_ids SET ids = substr(ids, 1, length(ids) - 3)");
     let store = open(&dir.db());
+    assert_eq!(store.findings().unwrap(), Vec::<String>::new());
+    damage("UPDATE run_ids SET ids = substr(ids, 1, 16)");
+    let runs = (0..LARGE).filter(|num| num % 8 != 5).count();
+    let lost = store.findings().unwrap();
+    assert_eq!(lost.len(), runs - 1);
+    assert!(
+        lost[0].ends_with(" of room number 1 is not found by its id"),
+        "{lost:?}"
+    );
+    damage("UPDATE run_ids SET ids = substr(ids, 1, 13)");
     assert_eq!(store.find_event(&id(0)).unwrap_err().code(), Code::StoreDamaged);
     damage("UPDATE run SET events = substr(events, 1, length(events) - 3)");
     assert_eq!(store.event_nums(ROOM).unwrap_err().code(), Code::StoreDamaged);
+    assert!(store.findings().unwrap()[0].contains("the run that begins with key "));
     assert_eq!(
         store
             .timeline(ROOM, None, Direction::Backward, 5)
@@ -399,4 +409,35 @@ fn what_is_damaged_of_an_event_can_be_written_anew() {
     );
     commit(&store, [event(1, row(4, 4))]);
     assert_eq!(store.event_by_num(ROOM, EventNum(4)).unwrap(), Some(row(4, 4)));
+}
+
+#[test]
+fn space_of_purged_runs_is_given_back() {
+    let dir = TempDir::new();
+    let store = open(&dir.db());
+    let large = |num: u32| {
+        let json = format!(r#"{{"body":"{}"}}"#, "x".repeat(700));
+        let row = EventRow {
+            json: json.into(),
+            ..row(num, num.into())
+        };
+        event(1, row)
+    };
+    for begin in (0..6_000).step_by(1_000) {
+        commit(&store, (begin..begin + 1_000).map(large).collect::<Vec<_>>());
+    }
+    block_on(store.shrink()).unwrap();
+    let size = || std::fs::metadata(dir.db()).unwrap().len();
+    let before = size();
+    commit(
+        &store,
+        [Write::Purge {
+            room: ROOM,
+            events: (0..5_400).map(EventNum).collect(),
+            states: Vec::new(),
+        }],
+    );
+    block_on(store.shrink()).unwrap();
+    assert!(7 * size() < before, "{} of {before}", size());
+    assert_eq!(store.event_nums(ROOM).unwrap().len(), 600);
 }

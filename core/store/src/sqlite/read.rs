@@ -141,8 +141,12 @@ impl Store for SqliteStore {
 
     fn findings(&self) -> Result<Vec<String>> {
         let sql = "PRAGMA integrity_check";
-        let found = self.read("findings", |db| all(db, sql, [], |row| get::<String>(row, 0)))?;
-        Ok(found.into_iter().filter(|finding| finding != "ok").collect())
+        self.snapshot("findings", |db| {
+            let mut found = all(db, sql, [], |row| get::<String>(row, 0))?;
+            found.retain(|finding| finding != "ok");
+            runs::findings(db, &mut found)?;
+            Ok(found)
+        })
     }
 
     fn room(&self, id: &RoomId) -> Result<Option<RoomRecord>> {

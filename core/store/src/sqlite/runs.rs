@@ -93,6 +93,28 @@ pub(super) fn nums(db: &Connection, room: RoomNum) -> Result<Vec<EventNum>, Faul
     Ok(nums.concat())
 }
 
+/// Adds what is wrong with runs and with where their events are by id.
+pub(super) fn findings(db: &Connection, found: &mut Vec<String>) -> Result<(), Fault> {
+    for first in all(db, "SELECT first FROM run ORDER BY first", [], |row| get(row, 0))? {
+        let read = each(db, first, |entry| {
+            if run_ids::find(db, entry.hash)?.contains(&entry.key) {
+                return Ok(());
+            }
+            let (room, num) = from_key(entry.key);
+            found.push(format!(
+                "event {num} of room number {} is not found by its id",
+                room.0
+            ));
+            Ok(())
+        });
+        match read {
+            Err(Fault::Damaged(what)) => found.push(format!("the run that begins with key {first}: {what}")),
+            other => other?,
+        }
+    }
+    Ok(())
+}
+
 /// Takes the events with these keys, ascending and all of one room, out of the runs that some of them may be in.
 pub(super) fn take_out(db: &Connection, keys: &[i64]) -> Result<(), Fault> {
     let (Some(least), Some(greatest)) = (keys.first(), keys.last()) else {
