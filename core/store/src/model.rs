@@ -39,6 +39,14 @@ pub struct EventFlags {
     pub backfilled: bool,
 }
 
+impl EventFlags {
+    /// Whether users may see the event, history visibility apart.
+    #[must_use]
+    pub fn is_shown(self) -> bool {
+        !(self.outlier || self.rejected || self.soft_failed)
+    }
+}
+
 /// An event with all that this server knows of it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct EventRow {

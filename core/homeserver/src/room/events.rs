@@ -35,7 +35,7 @@ impl Held {
 
     /// Whether users may see it, history visibility apart.
     pub(crate) fn is_shown(&self) -> bool {
-        !(self.flags.outlier || self.is_refused())
+        self.flags.is_shown()
     }
 
     /// Whether it is rejected or soft-failed: nothing is built upon it.

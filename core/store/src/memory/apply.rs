@@ -288,7 +288,6 @@ impl Data {
 
 impl RoomData {
     fn insert_event(&mut self, row: EventRow) {
-        let seen = !(row.flags.outlier || row.flags.rejected || row.flags.soft_failed);
         let pos = TimelinePos {
             depth: row.depth,
             num: row.num,
@@ -299,7 +298,7 @@ impl RoomData {
                 num: old.num,
             });
         }
-        if seen {
+        if row.flags.is_shown() {
             self.timeline.insert(pos);
         }
         self.event_nums.insert(row.id.clone(), row.num);

@@ -73,7 +73,7 @@ impl Page {
 
     /// Adds what the room's runs have for it.
     pub(super) fn add_runs(&mut self, db: &Connection, room: RoomNum) -> Result<(), Fault> {
-        // In the order of their least depths, from the first that may have something: none is `DEPTHS` wide.
+        // In the order of their least depths, from the first that may have something: none is wider than `DEPTHS`.
         let (sql, bound) = match self.direction {
             Direction::Forward => (
                 "SELECT first, last, low, high FROM run

@@ -45,7 +45,7 @@ impl Run {
     /// Whether the event may follow, whose key is greater than that of any event held.
     pub(super) fn has_place_for(&self, key: i64, row: &EventRow) -> bool {
         let in_order = match self.depths {
-            Some((low, high)) if is_shown(row.flags) => {
+            Some((low, high)) if row.flags.is_shown() => {
                 high <= row.depth && row.depth.checked_sub(low).is_some_and(|depths| depths <= DEPTHS)
             }
             _ => true,
@@ -69,15 +69,11 @@ impl Run {
         put(out, packed.len() as u64);
         out.extend_from_slice(packed);
         self.last = key;
-        if is_shown(row.flags) {
+        if row.flags.is_shown() {
             let low = self.depths.map_or(row.depth, |(low, _)| low);
             self.depths = Some((low, row.depth));
         }
     }
-}
-
-fn is_shown(flags: EventFlags) -> bool {
-    !(flags.outlier || flags.rejected || flags.soft_failed)
 }
 
 /// An event of a run.
@@ -97,7 +93,7 @@ pub(super) struct Entry<'a> {
 impl Entry<'_> {
     /// Whether users may see it.
     pub(super) fn is_shown(&self) -> bool {
-        is_shown(self.flags)
+        self.flags.is_shown()
     }
 
     pub(super) fn row(&self) -> Result<EventRow, Fault> {
