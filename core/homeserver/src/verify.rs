@@ -1,6 +1,7 @@
 //! Checking the events that other servers give: form, keys, signatures, hash (EV-21 steps 1–3).
 
 use crate::inner::Inner;
+use roomlet_federation::keys::View;
 use roomlet_wire::{
     Code, Error, EventId, KeyId, Map, Parsed, Pdu, Result, RoomId, RoomVersion, ServerName, Verified,
     json::{Object, Raw, RawValue},
@@ -9,6 +10,8 @@ use std::{collections::BTreeSet, time::Duration};
 
 /// Fewer signatures than this are not worth a second thread.
 const PARALLEL_FROM: usize = 16;
+/// Events that are checked together: enough to share what can be shared, few enough to stay in a core's own memory.
+const BLOCK: usize = 64;
 
 /// What is wrong with events of a reply. The log hears of it in one line: there may be thousands where a room is old and its
 /// servers are gone.
@@ -143,33 +146,38 @@ impl Inner {
     }
 
     fn check_signatures(&self, pdus: Vec<Pdu<Parsed>>) -> Vec<Result<Pdu<Verified>>> {
-        let ring = self.keys.ring();
+        let verify = |keys: &View<'_>, block| Pdu::verify_all(block, keys);
+        self.in_blocks(pdus, verify, Err)
+    }
+
+    /// Does `work` on blocks of many things, on several cores where that is worth it. It gives one result for each; `panicked`
+    /// stands for those of a core on which it panicked: callers match results by their place.
+    pub(crate) fn in_blocks<T: Send, R: Send>(
+        &self,
+        things: Vec<T>,
+        work: impl Fn(&View<'_>, Vec<T>) -> Vec<R> + Sync,
+        panicked: impl Fn(Error) -> R,
+    ) -> Vec<R> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        if pdus.len() < PARALLEL_FROM || cores == 1 {
-            let keys = ring.view();
-            return pdus.into_iter().map(|pdu| pdu.verify(&keys)).collect();
+        let on_one_core = |part: Vec<T>| -> Vec<R> {
+            let keys = self.keys.view();
+            let mut results = Vec::with_capacity(part.len());
+            for block in parts_of(part, BLOCK) {
+                results.extend(work(&keys, block));
+            }
+            results
+        };
+        if things.len() < PARALLEL_FROM || cores == 1 {
+            return on_one_core(things);
         }
-        let chunk = pdus.len().div_ceil(cores);
-        let mut rest = pdus.into_iter();
-        let parts: Vec<Vec<Pdu<Parsed>>> =
-            std::iter::from_fn(|| Some(rest.by_ref().take(chunk).collect::<Vec<_>>()))
-                .take_while(|part| !part.is_empty())
-                .collect();
+        let share = things.len().div_ceil(cores);
         std::thread::scope(|scope| {
-            let threads: Vec<_> = parts
-                .into_iter()
-                .map(|part| {
-                    let (count, ring) = (part.len(), &*ring);
-                    let check = move || {
-                        let keys = ring.view();
-                        part.into_iter().map(|pdu| pdu.verify(&keys)).collect::<Vec<_>>()
-                    };
-                    (count, scope.spawn(check))
-                })
+            let on_one_core = &on_one_core;
+            let threads: Vec<_> = parts_of(things, share)
+                .map(|part| (part.len(), scope.spawn(move || on_one_core(part))))
                 .collect();
-            // One result for each event, whatever happens: callers match them by their place.
             let panicked = |count: usize| {
-                let error = || Err(Error::new(Code::Panic, "a signature check panicked"));
+                let error = || panicked(Error::new(Code::Panic, "a signature check panicked"));
                 (0..count).map(|_| error()).collect()
             };
             threads
@@ -178,6 +186,15 @@ impl Inner {
                 .collect()
         })
     }
+}
+
+/// Parts of `size` things each; the last may have fewer.
+fn parts_of<T>(things: Vec<T>, size: usize) -> impl Iterator<Item = Vec<T>> {
+    let mut rest = things.into_iter();
+    std::iter::from_fn(move || {
+        let part: Vec<T> = rest.by_ref().take(size).collect();
+        (!part.is_empty()).then_some(part)
+    })
 }
 
 /// The keys whose signatures events carry of the servers that must have signed them.

@@ -171,8 +171,9 @@ impl ServerName {
 }
 
 impl KeyId {
-    /// Whether `text` is the id of a key of that algorithm.
-    pub(crate) fn names_ed25519(text: &str) -> bool {
+    /// Whether `text` is the id of a key of the one algorithm that servers sign with.
+    #[must_use]
+    pub fn names_ed25519(text: &str) -> bool {
         text.starts_with("ed25519:") && text.len() <= MAX_ID_BYTES && check_key(text).is_ok()
     }
 

@@ -169,6 +169,12 @@ impl KeyCache {
         self.ring.clone()
     }
 
+    /// The keys that are held now, for checking events on this thread.
+    #[must_use]
+    pub fn view(&self) -> View<'_> {
+        self.ring.view(self.now_ms())
+    }
+
     /// The key that a request of `server` is signed with, if it is valid now; retired keys are not (EV-18).
     pub(crate) fn request_key(&self, server: &ServerName, id: &KeyId, now: i64) -> Result<PublicKey> {
         self.ring.request_key(server, id, now)

@@ -2,7 +2,7 @@
 
 use roomlet_store::{KeyRow, Store};
 use roomlet_wire::{
-    Code, Error, KeyId, Result, ServerName,
+    Code, Error, KeyId, Parsed, Pdu, Result, ServerName,
     sign::{KeyRing, PublicKey},
 };
 use std::{
@@ -66,30 +66,25 @@ impl Ring {
         }
     }
 
-    /// For the events of one batch.
-    #[must_use]
-    pub fn view(&self) -> View<'_> {
+    /// For the events of one batch, at the time `now`.
+    pub(super) fn view(&self, now: i64) -> View<'_> {
         View {
             ring: self,
+            now,
             last: RefCell::default(),
         }
     }
 
     /// Whether asking for the key again might make it valid at `at`.
-    pub(super) fn would_fetch(&self, server: &ServerName, id: &KeyId, at: i64, now: i64) -> bool {
-        if *server == self.me || !id.is_ed25519() {
-            return false;
-        }
-        // Without a store nothing that is fetched could be kept.
-        let Ok(keys) = self.keys_of(server) else {
-            return false;
-        };
-        match keys.get(id) {
-            None => true,
-            Some(held) if held.expired_at.is_some() => false,
-            // No key is trusted for a time that far ahead, however fresh it is (EV-17).
-            Some(held) => held.valid_until < at && at <= now.saturating_add(MAX_VALIDITY_MS),
-        }
+    pub(super) fn would_fetch(&self, server: &str, id: &str, at: i64, now: i64) -> bool {
+        self.is_asked_for(server, id)
+            // Without a store nothing that is fetched could be kept.
+            && self.keys_of(server).is_ok_and(|keys| might_renew(&keys, id, at, now))
+    }
+
+    /// Whether there is anybody to ask for a key of this server with this id.
+    fn is_asked_for(&self, server: &str, id: &str) -> bool {
+        server != self.me.as_str() && KeyId::names_ed25519(id)
     }
 
     /// See [`KeyCache::request_key`](super::KeyCache::request_key).
@@ -163,19 +158,48 @@ impl KeyRing for Ring {
 /// be looked up again where all threads look.
 pub struct View<'a> {
     ring: &'a Ring,
+    now: i64,
     last: RefCell<Option<(String, ServerKeys)>>,
 }
 
-impl KeyRing for View<'_> {
-    fn key(&self, server: &str, id: &str, at: i64, check_validity: bool) -> Result<PublicKey> {
+impl View<'_> {
+    /// Whether a key has to be asked for before all signatures can be checked that this event needs.
+    #[must_use]
+    pub fn lacks_any(&self, pdu: &Pdu<Parsed>) -> bool {
+        let mut lacks = false;
+        pdu.each_needed_key(|server, id| {
+            let renew = |keys: &ServerKeys| might_renew(keys, id, pdu.origin_server_ts, self.now);
+            lacks |= self.ring.is_asked_for(server, id) && self.with_keys(server, renew).unwrap_or(false);
+        });
+        lacks
+    }
+
+    /// What `see` sees in the keys of `server`. They are not handed out: counting who holds them is slow where all threads do.
+    fn with_keys<T>(&self, server: &str, see: impl FnOnce(&ServerKeys) -> T) -> Result<T> {
         let mut last = self.last.borrow_mut();
         if let Some((of, keys)) = &*last
             && of == server
         {
-            return key_in(keys, server, id, at, check_validity);
+            return Ok(see(keys));
         }
         let (_, keys) = last.insert((server.to_owned(), self.ring.keys_of(server)?));
-        key_in(keys, server, id, at, check_validity)
+        Ok(see(keys))
+    }
+}
+
+impl KeyRing for View<'_> {
+    fn key(&self, server: &str, id: &str, at: i64, check_validity: bool) -> Result<PublicKey> {
+        self.with_keys(server, |keys| key_in(keys, server, id, at, check_validity))?
+    }
+}
+
+/// Whether a server whose keys are `keys` might give one with this id that is valid at `at`.
+fn might_renew(keys: &ServerKeys, id: &str, at: i64, now: i64) -> bool {
+    match keys.get(id) {
+        None => true,
+        Some(held) if held.expired_at.is_some() => false,
+        // No key is trusted for a time that far ahead, however fresh it is (EV-17).
+        Some(held) => held.valid_until < at && at <= now.saturating_add(MAX_VALIDITY_MS),
     }
 }
 

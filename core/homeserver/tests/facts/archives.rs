@@ -194,6 +194,27 @@ async fn what_is_wrong_in_an_archive_is_counted_and_left_out() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn many_faults_in_a_row_do_not_end_an_archive() {
+    let test = two("10").await;
+    let mut lines = events(&test.a, &test.room);
+    let count = lines.len();
+    // More than are read at once, and more bytes.
+    let faults = vec!["{".to_owned(); 10_000];
+    let large = vec![format!("{{{}", " ".repeat(100_000)); 50];
+    lines.splice(3..3, faults);
+    lines.splice(3..3, large);
+    let archive = Archive::new(&lines);
+    for (name, trust) in [("c.test", Trust::Nothing), ("d.test", Trust::Signatures)] {
+        let c = test.world.server(name).await;
+        let imported = c.hs.import_room(&archive.0, trust).await.unwrap();
+        assert_eq!(imported.accepted as usize, count);
+        assert_eq!(imported.left_out, 10_050);
+        assert!(imported.first_fault.unwrap().contains(": line 4: "));
+        assert_eq!(present(&c, &test.room), present(&test.a, &test.room));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_no_archive_is_refused() {
     let world = World::new();
     let a = world.server("a.test").await;

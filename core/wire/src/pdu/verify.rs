@@ -6,10 +6,11 @@ use crate::{
     id::{KeyId, ServerName, UserId},
     json::{self, Map, Members, Object, Raw, Value},
     redact,
-    sign::{self, KeyPair, KeyRing},
+    sign::{self, Batch, KeyPair, KeyRing, PublicKey},
     version::EventFormat,
 };
 use alloc::{
+    borrow::Cow,
     format,
     string::{String, ToString},
     sync::Arc,
@@ -53,18 +54,51 @@ impl Pdu<Parsed> {
     /// # Errors
     /// [`Code::MissingSignature`], [`Code::UnknownKey`], [`Code::ExpiredKey`], [`Code::BadSignature`].
     pub fn verify(self, keys: &dyn KeyRing) -> Result<Pdu<Verified>> {
-        let redaction = self.redaction();
-        let Self(event, reading) = self;
-        let signers = all_signers(&event, redaction.as_ref());
-        for server in &signers {
-            let signed = event.signatures().get(server).and_then(Raw::as_object);
-            check_signatures(&event, &reading.signing_form, signed, server, keys, |_, _| {})?;
+        self.check_signed(keys, |key, message, signature| {
+            key.verifies_base64(message.as_bytes(), signature)
+        })?;
+        Ok(self.trust_signatures())
+    }
+
+    /// As [`verify`](Self::verify) for each of several events, for a tenth less work; results are in their order. What is
+    /// needed for all of them is in memory at once, so many events are better given in parts: a hundred are enough.
+    ///
+    /// # Errors
+    /// Of each event as there.
+    pub fn verify_all(pdus: Vec<Self>, keys: &dyn KeyRing) -> Vec<Result<Pdu<Verified>>> {
+        let mut batch = Batch::default();
+        let mut checks = Vec::with_capacity(pdus.len());
+        for pdu in &pdus {
+            let first = batch.len();
+            let signed = pdu.check_signed(keys, |key, message, signature| {
+                batch.push(key, message.as_bytes(), signature);
+                true
+            });
+            checks.push((signed, first..batch.len()));
         }
-        drop(signers);
-        Ok(match redaction {
-            None => Pdu(event, ()),
-            Some(redacted) => Pdu(Arc::new(redacted), ()),
-        })
+        let verdicts = batch.verdicts();
+        let judged = pdus.into_iter().zip(checks).map(|(pdu, (signed, of_event))| {
+            if verdicts[of_event].contains(&false) {
+                // Which error it is depends on the first that does not verify.
+                return pdu.verify(keys);
+            }
+            signed.map(|()| pdu.trust_signatures())
+        });
+        judged.collect()
+    }
+
+    /// Whether all that must have signed the event have, where `verifies` tells of each signature.
+    fn check_signed(
+        &self,
+        keys: &dyn KeyRing,
+        mut verifies: impl FnMut(&PublicKey, &str, &str) -> bool,
+    ) -> Result<()> {
+        let redaction = self.redaction();
+        for server in &all_signers(self, redaction.as_ref()) {
+            let signed = self.signatures().get(server).and_then(Raw::as_object);
+            check_signatures(self, &self.1.signing_form, signed, server, keys, &mut verifies)?;
+        }
+        Ok(())
     }
 
     /// Takes the signatures as checked before, by somebody whom the caller trusts: the content hash is all that is
@@ -114,18 +148,11 @@ impl Pdu<Verified> {
     ) -> Result<Self> {
         let signed = other.get("signatures");
         let signed = signed.and_then(|all| all.get(server)?.as_object());
-        let mut checked: Option<(String, String)> = None;
-        check_signatures(
-            self,
-            &signing_form(self),
-            signed,
-            server,
-            keys,
-            |id, signature| {
-                checked.get_or_insert_with(|| (id.into(), signature.into()));
-            },
-        )?;
-        Ok(self.with_signatures(server, checked))
+        let verifies = |key: &PublicKey, message: &str, signature: &str| {
+            key.verifies_base64(message.as_bytes(), signature)
+        };
+        let (id, signature) = check_signatures(self, &signing_form(self), signed, server, keys, verifies)?;
+        Ok(self.with_signatures(server, [(id.into_owned(), signature.into_owned())]))
     }
 
     fn with_signatures(
@@ -207,17 +234,17 @@ pub(super) fn check_authorising_user(event: &Event) -> Result<()> {
     }
 }
 
-/// Of `server`'s signatures those whose keys are known and were valid must all verify, and there must be one
-/// (EV-16). Gives those to `checked`.
-fn check_signatures(
+/// Of `server`'s signatures those whose keys are known and were valid must all verify, as `verifies` tells of key, message
+/// and signature, and there must be one (EV-16). Gives the first of them, with its key's id.
+fn check_signatures<'a>(
     event: &Event,
     message: &str,
-    signed: Option<Object<'_>>,
+    signed: Option<Object<'a>>,
     server: &str,
     keys: &dyn KeyRing,
-    mut checked: impl FnMut(&str, &str),
-) -> Result<()> {
-    let mut is_signed = false;
+    mut verifies: impl FnMut(&PublicKey, &str, &str) -> bool,
+) -> Result<(Cow<'a, str>, Cow<'a, str>)> {
+    let mut first = None;
     let mut unusable = None;
     for (id, signature) in signed.into_iter().flat_map(Object::iter) {
         if !KeyId::names_ed25519(&id) {
@@ -225,9 +252,8 @@ fn check_signatures(
         }
         match keys.key(server, &id, event.origin_server_ts, event.version.key_validity) {
             Ok(key) => match signature.as_str() {
-                Some(text) if key.verifies_base64(message.as_bytes(), &text) => {
-                    is_signed = true;
-                    checked(&id, &text);
+                Some(text) if verifies(&key, message, &text) => {
+                    first.get_or_insert((id, text));
                 }
                 _ => {
                     let what = format!("the signature of {server} with {id} does not verify (EV-16)");
@@ -238,17 +264,14 @@ fn check_signatures(
             Err(e) => return Err(e),
         }
     }
-    if is_signed {
-        return Ok(());
+    match (first, unusable) {
+        (Some(first), _) => Ok(first),
+        (None, Some(e)) => Err(e.context(format!("event {}", event.id))),
+        (None, None) => {
+            let what = format!("{server} did not sign it (EV-14)");
+            Err(problem(event, Code::MissingSignature, &what))
+        }
     }
-    Err(match unusable {
-        Some(e) => e.context(format!("event {}", event.id)),
-        None => problem(
-            event,
-            Code::MissingSignature,
-            &format!("{server} did not sign it (EV-14)"),
-        ),
-    })
 }
 
 fn problem(event: &Event, code: Code, what: &str) -> Error {

@@ -1,11 +1,14 @@
 //! Keys, signatures and hashes against the specification's vectors.
 
 use crate::common::{key, map, object, server, vectors, version};
+use curve25519_dalek::{constants::EIGHT_TORSION, edwards::EdwardsPoint, scalar::Scalar};
 use roomlet_wire::{
     Code, KeyId, Value, base64, hash,
     redact::redact,
-    sign::{KeyPair, PublicKey, sign_json, verify_json},
+    sign::{Batch, KeyPair, PublicKey, sign_json, verify_json},
 };
+
+use sha2::{Digest as _, Sha512};
 
 fn spec_key(vectors: &serde_json::Value) -> KeyPair {
     let seed = base64::decode_array(vectors["seed"].as_str().unwrap()).unwrap();
@@ -106,6 +109,59 @@ fn any_flipped_bit_of_a_signature_fails() {
     assert!(!pair.public().verifies(b"message", &signature[..63]));
     assert!(!pair.public().verifies(b"message", &[]));
     assert!(!key("ed25519:k", 4).public().verifies(b"message", &signature));
+}
+
+#[test]
+fn in_a_batch_any_flipped_bit_fails_alone() {
+    let keys: Vec<KeyPair> = (0..8).map(|seed| key("ed25519:k", seed)).collect();
+    let mut batch = Batch::default();
+    let mut expected = Vec::new();
+    for bit in 0..512 {
+        let pair = &keys[bit % keys.len()];
+        let message = bit.to_string();
+        let mut flipped = base64::decode(&pair.sign(message.as_bytes())).unwrap();
+        batch.push(&pair.public(), message.as_bytes(), &base64::encode(&flipped));
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        batch.push(&pair.public(), message.as_bytes(), &base64::encode(&flipped));
+        expected.extend([true, false]);
+    }
+    for no_signature in ["", "AAAA", "*"] {
+        batch.push(&keys[0].public(), b"message", no_signature);
+        expected.push(false);
+    }
+    batch.push(&keys[0].public(), b"messagf", &keys[0].sign(b"message"));
+    batch.push(&keys[1].public(), b"message", &keys[0].sign(b"message"));
+    expected.extend([false, false]);
+    assert_eq!(batch.len(), expected.len());
+    assert_eq!(batch.verdicts(), expected);
+    assert!(Batch::default().verdicts().is_empty());
+}
+
+/// Signatures whose `R` is off by a point of small order: a check of a sum would take them where the points cancel out.
+#[test]
+fn in_a_batch_errors_do_not_cancel_out() {
+    let secret = Scalar::from(7_u64);
+    let public = EdwardsPoint::mul_base(&secret);
+    let key = PublicKey::parse(&base64::encode(public.compress().as_bytes())).unwrap();
+    let mut batch = Batch::default();
+    let mut expected = Vec::new();
+    for round in 0..4_u64 {
+        for (order, torsion) in EIGHT_TORSION.iter().enumerate() {
+            let nonce = Scalar::from(1_000 + round);
+            let r = (EdwardsPoint::mul_base(&nonce) + torsion).compress();
+            let hash = Sha512::new()
+                .chain_update(r.as_bytes())
+                .chain_update(public.compress().as_bytes())
+                .chain_update(b"message")
+                .finalize();
+            let s = nonce + Scalar::from_bytes_mod_order_wide(&hash.into()) * secret;
+            let signature = base64::encode(&[r.to_bytes(), s.to_bytes()].concat());
+            assert_eq!(key.verifies_base64(b"message", &signature), order == 0);
+            batch.push(&key, b"message", &signature);
+            expected.push(order == 0);
+        }
+    }
+    assert_eq!(batch.verdicts(), expected);
 }
 
 #[test]

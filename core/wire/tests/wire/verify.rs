@@ -113,6 +113,61 @@ fn any_flipped_bit_of_the_signature_fails() {
 }
 
 #[test]
+fn events_checked_together_are_judged_as_each_alone() {
+    let ring = Ring::default()
+        .with("a.example", &one())
+        .with("a.example", &two())
+        .expired("a.example", "ed25519:old");
+    let event = message();
+    let good = signature_of(&event, "a.example", "ed25519:1");
+    let signed_as = |json: &str| signatures(event.clone(), json);
+    let mut other_hash = event.clone();
+    other_hash.insert("content".into(), Value::Object(object(r#"{"body":"ho"}"#)));
+    let objects = [
+        event.clone(),
+        other_hash,
+        signed_as("{}"),
+        signed_as(r#"{"a.example":{"ed25519:1":"AAAA"}}"#),
+        signed_as(r#"{"a.example":{"ed25519:1":"*"}}"#),
+        signed_as(r#"{"a.example":{"ed25519:old":"AAAA"}}"#),
+        signed_as(r#"{"a.example":{"ed25519:x":"AAAA"}}"#),
+        // The second is not of the key that it names; the first alone would do.
+        signed_as(&format!(
+            r#"{{"a.example":{{"ed25519:1":"{good}","ed25519:2":"{good}"}}}}"#
+        )),
+        // The first is no signature at all.
+        signed_as(&format!(
+            r#"{{"a.example":{{"ed25519:1":"*","ed25519:2":"{good}"}}}}"#
+        )),
+        signed(draft("m.y", None, "{}"), "10").to_map(),
+    ];
+    let parsed: Vec<_> = objects.into_iter().map(|object| parse(object, "10")).collect();
+    let alone: Vec<_> = parsed.iter().map(|pdu| pdu.clone().verify(&ring)).collect();
+    let codes: Vec<_> = alone
+        .iter()
+        .map(|checked| checked.as_ref().map_err(|error| error.code()))
+        .map(|checked| checked.map(|pdu| pdu.hash_mismatch))
+        .collect();
+    assert_eq!(
+        codes,
+        [
+            Ok(false),
+            Ok(true),
+            Err(Code::MissingSignature),
+            Err(Code::BadSignature),
+            Err(Code::BadSignature),
+            Err(Code::ExpiredKey),
+            Err(Code::UnknownKey),
+            Err(Code::BadSignature),
+            Err(Code::BadSignature),
+            Ok(false),
+        ]
+    );
+    assert_eq!(Pdu::verify_all(parsed, &ring), alone);
+    assert_eq!(Pdu::verify_all(Vec::new(), &ring), []);
+}
+
+#[test]
 fn missing_empty_and_unusable_signatures_fail() {
     let ring = Ring::default()
         .with("a.example", &one())

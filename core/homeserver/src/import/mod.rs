@@ -1,20 +1,17 @@
 //! Taking a whole room from an archive: a file of PDUs, as another server or an earlier store gave them.
 
+mod archive;
+mod reading;
+
 use crate::{
     inner::Inner,
     room::{Arrival, OpenRoom, Outcome, RoomHandle},
 };
-use roomlet_wire::{Code, Error, Parsed, Pdu, Result, RoomId, RoomVersion, Verified, json, limits};
-use std::{
-    fs::File,
-    io::{BufRead, BufReader, Read},
-    path::Path,
-};
+use archive::{Archive, BATCH, Lines};
+use reading::Reading;
+use roomlet_wire::{Code, Error, Pdu, Result, RoomId, RoomVersion, Verified, json};
+use std::path::Path;
 
-/// Events that are taken with one commit: all of them change the same pages of indexes, so many make few writes. Events
-/// are written together until they have so many bytes, or there are so many.
-const BATCH_BYTES: usize = 2 << 20;
-const BATCH: usize = 4096;
 /// Events that wait for others which come later in the file, and the bytes of their JSON; beyond that they are left out.
 const WAITING: usize = 10_000;
 const WAITING_BYTES: usize = 16 << 20;
@@ -48,58 +45,6 @@ pub struct Imported {
     pub first_fault: Option<String>,
 }
 
-/// Events in the order of the file, line by line.
-struct Archive {
-    file: BufReader<File>,
-    name: String,
-    line: Vec<u8>,
-    /// The line's number, from 1.
-    number: u64,
-}
-
-impl Archive {
-    fn open(path: &Path) -> Result<Self> {
-        let name = path.display().to_string();
-        let file = File::open(path)
-            .map_err(|error| Error::new(Code::BadParam, format!("archive {name}: {error}")))?;
-        Ok(Self {
-            file: BufReader::with_capacity(1 << 16, file),
-            name,
-            line: Vec::new(),
-            number: 0,
-        })
-    }
-
-    /// Goes to the next line that is not empty; `false` at the end.
-    fn next(&mut self) -> Result<bool> {
-        // Somewhat more than an event may have, so that one that is too large is told apart from what is no archive.
-        const LONGEST: u64 = 4 * limits::PDU_BYTES as u64;
-        loop {
-            self.line.clear();
-            self.number += 1;
-            let mut longest = self.file.by_ref().take(LONGEST);
-            let read = longest.read_until(b'\n', &mut self.line);
-            match read {
-                Err(error) => return Err(self.fault(&error.to_string())),
-                Ok(0) => return Ok(false),
-                Ok(read) if read as u64 == LONGEST => return Err(self.fault("is longer than any event")),
-                Ok(_) if self.line.trim_ascii().is_empty() => {}
-                Ok(_) => break,
-            }
-        }
-        // What is canonical without its end is read faster.
-        self.line.pop_if(|last| *last == b'\n');
-        Ok(true)
-    }
-
-    fn fault(&self, what: &str) -> Error {
-        Error::new(
-            Code::BadParam,
-            format!("archive {}: line {}: {what}", self.name, self.number),
-        )
-    }
-}
-
 /// An import under way.
 struct Import {
     archive: Archive,
@@ -116,14 +61,14 @@ impl Inner {
     pub(crate) async fn import_room(&self, path: &Path, trust: Trust) -> Result<Imported> {
         self.check_open()?;
         let mut archive = Archive::open(path)?;
-        if !archive.next()? {
-            return Err(archive.fault("there is no event"));
+        let mut lines = Lines::default();
+        if !archive.next(&mut lines)? {
+            return Err(archive.fault(archive.number, "there is no event"));
         }
-        let version = version_of(&archive.line)
-            .map_err(|error| error.context(format!("archive {}: line 1", archive.name)))?;
-        let create = Pdu::parse(&archive.line, version)
-            .map_err(|error| error.context(format!("archive {}: line 1", archive.name)))?;
-        let room = create.room_id.clone();
+        let first = lines.iter().next().map_or(&[][..], |line| line.bytes);
+        let context = |error: Error| archive.context(archive.number, error);
+        let version = version_of(first).map_err(context)?;
+        let room = Pdu::parse(first, version).map_err(context)?.room_id.clone();
         let handle = self.rooms.get_or_create(&room, version)?;
         let mut import = Import {
             archive,
@@ -141,11 +86,11 @@ impl Inner {
                 first_fault: None,
             },
         };
-        let mut batch = self.read(&mut import, Some(create)).await?;
-        while !batch.is_empty() {
+        let mut batch = self.read(&mut import, lines).await?;
+        while let Some(events) = batch {
             // The room takes one batch while the next is read and its signatures are checked.
-            let taking = take(&handle, batch);
-            let reading = self.read(&mut import, None);
+            let taking = take(&handle, events);
+            let reading = self.read(&mut import, Lines::default());
             let (taken, next) = tokio::join!(taking, reading);
             import.count(taken?);
             batch = next?;
@@ -154,40 +99,33 @@ impl Inner {
         Ok(import.report)
     }
 
-    /// The next batch, after the event that begins it; its signatures are checked, unless they are trusted.
-    async fn read(&self, import: &mut Import, first: Option<Pdu<Parsed>>) -> Result<Vec<Pdu<Verified>>> {
-        if import.trust == Trust::Signatures {
-            // At once: what the check of a signature would need is let go of.
-            let first = first.map(Pdu::trust_signatures);
-            return import.read(first, Pdu::trust_signatures);
+    /// The events of the next lines, after those that are read already; `None` at the end. Their signatures are checked, unless
+    /// they are trusted.
+    async fn read(&self, import: &mut Import, lines: Lines) -> Result<Option<Vec<Pdu<Verified>>>> {
+        let lines = import.archive.fill(lines)?;
+        if lines.is_empty() {
+            return Ok(None);
         }
-        let parsed = import.read(first, |pdu| pdu)?;
-        let mut verified = Vec::with_capacity(parsed.len());
-        for checked in self.verify(parsed).await {
-            match checked {
-                Ok(pdu) => verified.push(pdu),
-                Err(error) => import.leave_out(error.about().to_owned()),
+        let mut readings = self.read_lines(&lines, import.version, import.trust);
+        let (places, lack_keys) = Reading::take(&mut readings, |_| true);
+        let checked = self.verify(lack_keys).await;
+        Reading::put_back(&mut readings, places, checked);
+        let mut events = Vec::with_capacity(readings.len());
+        for (reading, line) in readings.into_iter().zip(lines.iter()) {
+            match reading {
+                Reading::Done(Ok(pdu)) => events.push(pdu),
+                Reading::Done(Err(error)) => {
+                    let fault = import.archive.context(line.number, error);
+                    import.leave_out(fault.about().to_owned());
+                }
+                Reading::Parsed(_) | Reading::Taken => {}
             }
         }
-        Ok(verified)
+        Ok(Some(events))
     }
 }
 
 impl Import {
-    /// Reads events up to a batch's number, each as `made`.
-    fn read<T>(&mut self, first: Option<T>, made: impl Fn(Pdu<Parsed>) -> T) -> Result<Vec<T>> {
-        let mut batch = Vec::from_iter(first);
-        let mut bytes = 0;
-        while batch.len() < BATCH && bytes < BATCH_BYTES && self.archive.next()? {
-            bytes += self.archive.line.len();
-            match Pdu::parse(&self.archive.line, self.version) {
-                Ok(pdu) => batch.push(made(pdu)),
-                Err(error) => self.leave_out(self.archive.fault(error.about()).about().to_owned()),
-            }
-        }
-        Ok(batch)
-    }
-
     fn leave_out(&mut self, fault: String) {
         self.report.left_out += 1;
         self.report.first_fault.get_or_insert(fault);

@@ -1,5 +1,9 @@
 //! Signing keys, signing JSON, checking signatures (CJ-11, CJ-12, EV-14 … EV-17).
 
+mod batch;
+
+pub use batch::Batch;
+
 use crate::{
     base64,
     error::{Code, Error, Result},
