@@ -126,7 +126,11 @@ impl Elsewhere {
             let next = waiting.iter().position(|node| known(node)).unwrap();
             let node = waiting.remove(next);
             let num = EventNum(there.nodes.len() as u32);
-            let auth = node.auth.iter().map(|num| there.nums[&world.id(*num)]).collect();
+            let auth = node
+                .auth
+                .iter()
+                .map(|num| there.nums[&world.id(*num)])
+                .collect::<Vec<_>>();
             if let Some(key) = node.pdu.state_key.as_deref() {
                 there.slots.intern(&node.pdu.kind, key);
             }
@@ -253,7 +257,7 @@ fn a_fork_that_grew_resolves_as_if_anew() {
                 let branch = random.below(count);
                 if random.below(3) == 0 {
                     // What an event does not cite is no longer behind it.
-                    let mut auth = world.draft(&branches[branch], spec.clone()).auth;
+                    let mut auth = world.draft(&branches[branch], spec.clone()).auth.to_vec();
                     auth.retain(|num| *num != EventNum(0) || !world.version.room_id_is_create_hash);
                     auth.swap_remove(random.below(auth.len()));
                     spec = spec.citing(&auth);

@@ -112,7 +112,7 @@ fn an_event_with_an_identifier_beyond_255_bytes_is_rejected() {
     let mut object = node.pdu.to_map();
     object.insert("type".into(), "é".repeat(200).into());
     let pdu = Pdu::from_store(json::map_to_canonical(&object).as_bytes(), version("10")).unwrap();
-    let long = world.node_of(pdu, node.auth, false);
+    let long = world.node_of(pdu, node.auth.to_vec(), false);
     assert_eq!(
         judged(&world, &long, &before.state, &before.state),
         Verdict::Rejected(Denied::OversizedId)

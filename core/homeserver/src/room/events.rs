@@ -5,7 +5,10 @@ use super::{
     ids::{Ids, Known},
     open::Home,
 };
-use roomlet_room::{node::Node, slot::Slots};
+use roomlet_room::{
+    node::{AuthNums, Node},
+    slot::Slots,
+};
 use roomlet_store::{EventFlags, EventRow, Store, TimelinePos};
 use roomlet_wire::{Code, Error, EventId, EventNum, Pdu, Result, RoomNum, RoomVersion, StateNum, Verified};
 use std::{cell::RefCell, sync::Arc};
@@ -144,12 +147,8 @@ impl Events {
     }
 
     /// The auth events of an event, as far as they are held; `missing` gets the others.
-    pub(super) fn auth_of(
-        &self,
-        pdu: &Pdu<Verified>,
-        mut missing: impl FnMut(&EventId),
-    ) -> Result<Vec<EventNum>> {
-        let mut auth = Vec::with_capacity(pdu.auth_events.len() + 1);
+    pub(super) fn auth_of(&self, pdu: &Pdu<Verified>, mut missing: impl FnMut(&EventId)) -> Result<AuthNums> {
+        let mut auth = AuthNums::default();
         for id in &pdu.auth_events {
             match self.find(id)? {
                 Some(num) => auth.push(num),

@@ -9,7 +9,7 @@ use roomlet_room::{
     auth::Denied,
     graph,
     ingest::{self, Verdict},
-    node::Node,
+    node::{AuthNums, Node},
     state::StateMap,
 };
 use roomlet_store::{EventFlags, Update, Write};
@@ -64,7 +64,7 @@ struct Cited {
     /// Of `prev_events` those that are held, outliers among them.
     prev: Vec<Arc<Held>>,
     /// Of `auth_events` those that are held; in version 12 the create event too (EV-4).
-    auth: Vec<EventNum>,
+    auth: AuthNums,
     missing: Missing,
 }
 

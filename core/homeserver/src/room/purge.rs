@@ -145,7 +145,7 @@ impl OpenRoom {
                 continue;
             };
             let pdu = Pdu::from_store(row.json.as_bytes(), self.version())?;
-            for auth in self.events.auth_of(&pdu, |_| {})? {
+            for &auth in &self.events.auth_of(&pdu, |_| {})? {
                 if events.insert(auth) {
                     ahead.push(auth);
                 }

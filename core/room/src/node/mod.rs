@@ -1,16 +1,18 @@
 //! An event in its room's graph, with what authorization reads of its content parsed once.
 
+mod auth_nums;
 mod content;
 mod power_levels;
 mod reads;
 
+pub use auth_nums::AuthNums;
 pub use content::{AuthContent, Create, JoinRule, Member, Membership, ThirdPartyInvite, ThirdPartyKeys};
 pub use power_levels::{LevelTable, PowerFault, PowerLevels};
 pub use reads::{Reads, Role};
 
 use crate::slot::Slots;
 
-use alloc::{format, sync::Arc, vec::Vec};
+use alloc::{format, sync::Arc};
 use core::fmt;
 use roomlet_wire::{Code, Error, EventNum, Pdu, Result, SlotNum, Verified};
 
@@ -25,7 +27,7 @@ pub struct Node {
     pub slot: Option<SlotNum>,
     /// The events of `auth_events`, in that order; in version 12 then the create event, the implicit edge of
     /// EV-4. All are less than `num`.
-    pub auth: Vec<EventNum>,
+    pub auth: AuthNums,
     /// Whether authorization steps 4 or 5 refused it (EV-21).
     pub rejected: bool,
     /// What the rules read of its content.
@@ -48,9 +50,10 @@ impl Node {
         num: EventNum,
         pdu: Pdu<Verified>,
         slots: &Slots,
-        auth: Vec<EventNum>,
+        auth: impl Into<AuthNums>,
         rejected: bool,
     ) -> Result<Self> {
+        let auth = auth.into();
         if let Some(late) = auth.iter().find(|auth| **auth >= num) {
             let about = format!(
                 "event {}, number {}: its auth event has number {}",
@@ -72,7 +75,7 @@ impl Node {
         num: EventNum,
         pdu: Pdu<Verified>,
         slots: &Slots,
-        auth: Vec<EventNum>,
+        auth: impl Into<AuthNums>,
         rejected: bool,
     ) -> Self {
         let content = AuthContent::parse(&pdu);
@@ -81,7 +84,7 @@ impl Node {
             slot: pdu.state_key.as_deref().and_then(|key| slots.get(&pdu.kind, key)),
             reads: Reads::of(&pdu, &content, slots),
             pdu,
-            auth,
+            auth: auth.into(),
             rejected,
             content,
         }

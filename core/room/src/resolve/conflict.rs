@@ -407,7 +407,7 @@ mod tests {
                 EventNum(num),
                 pdu.clone(),
                 &Slots::new(),
-                cited.into_iter().collect(),
+                cited.into_iter().collect::<Vec<_>>(),
                 false,
             );
             graph.0.push(Arc::new(node.unwrap()));
