@@ -51,7 +51,7 @@ impl ParsedReply {
         Self { pdus, faults }
     }
 
-    fn needed_keys(&self) -> Vec<(ServerName, KeyId, i64)> {
+    fn needed_keys(&self) -> Vec<NeededKey> {
         needed_keys(&self.pdus)
     }
 }
@@ -197,29 +197,28 @@ fn parts_of<T>(things: Vec<T>, size: usize) -> impl Iterator<Item = Vec<T>> {
     })
 }
 
+/// A key that is to be had, and for which time.
+type NeededKey = (ServerName, KeyId, i64);
+
 /// The keys whose signatures events carry of the servers that must have signed them.
-fn needed_keys(pdus: &[Pdu<Parsed>]) -> Vec<(ServerName, KeyId, i64)> {
+fn needed_keys(pdus: &[Pdu<Parsed>]) -> Vec<NeededKey> {
     let mut needed = Vec::with_capacity(pdus.len());
     for pdu in pdus {
-        pdu.each_needed_key(|server, id| {
-            if let (Ok(server), Ok(id)) = (ServerName::parse_any_length(server), KeyId::parse(id))
-                && id.is_ed25519()
-            {
-                needed.push((server, id, pdu.origin_server_ts));
-            }
-        });
+        pdu.each_needed_key(|server, id| needed.extend(needed_key(pdu, server, id)));
     }
     needed
 }
 
 /// The keys whose signatures an event carries of one server.
-pub(crate) fn keys_of(pdu: &Pdu<Parsed>, server: &ServerName) -> Vec<(ServerName, KeyId, i64)> {
+pub(crate) fn keys_of(pdu: &Pdu<Parsed>, server: &ServerName) -> Vec<NeededKey> {
     let signatures = pdu.signatures().get(server).and_then(Raw::as_object);
-    let ids = signatures
-        .into_iter()
-        .flat_map(Object::iter)
-        .filter_map(|(id, _)| KeyId::parse(&id).ok());
-    ids.filter(KeyId::is_ed25519)
-        .map(|id| (server.clone(), id, pdu.origin_server_ts))
-        .collect()
+    let ids = signatures.into_iter().flat_map(Object::iter);
+    ids.filter_map(|(id, _)| needed_key(pdu, server, &id)).collect()
+}
+
+/// `None` where no server could have such a key.
+fn needed_key(pdu: &Pdu<Parsed>, server: &str, id: &str) -> Option<NeededKey> {
+    let server = ServerName::parse_any_length(server).ok()?;
+    let id = KeyId::parse(id).ok().filter(KeyId::is_ed25519)?;
+    Some((server, id, pdu.origin_server_ts))
 }
