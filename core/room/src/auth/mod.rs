@@ -16,8 +16,8 @@ pub use select::select;
 pub use state::{AuthState, load};
 
 use crate::node::{JoinRule, Membership, Node, Role};
-use alloc::{sync::Arc, vec::Vec};
-use roomlet_wire::{SlotNum, pdu::Event};
+use alloc::sync::Arc;
+use roomlet_wire::pdu::Event;
 pub(crate) use state::{Read, View, load_read, read, role_of};
 
 /// Whether the rules that depend on a state allow an event in `state`: all but AUTH-3, for which there is
@@ -79,8 +79,7 @@ pub(crate) fn state_of_auth_events<'a>(node: &Node, auth: &'a [Arc<Node>]) -> Re
     if let Some(i) = (1..ids.len()).find(|i| ids[..*i].contains(&ids[*i])) {
         return Err(Denied::DuplicateAuthEvent { id: ids[i].clone() });
     }
-    let mut seen: Vec<SlotNum> = Vec::with_capacity(auth.len());
-    for entry in auth {
+    for (place, entry) in auth.iter().enumerate() {
         let id = || entry.pdu.id.clone();
         if pdu.version.room_id_is_create_hash
             && entry.pdu.kind == "m.room.create"
@@ -94,10 +93,9 @@ pub(crate) fn state_of_auth_events<'a>(node: &Node, auth: &'a [Arc<Node>]) -> Re
         let Some(slot) = entry.slot else {
             return Err(Denied::UnneededAuthEvent { id: id() });
         };
-        if seen.contains(&slot) {
+        if auth[..place].iter().any(|earlier| earlier.slot == Some(slot)) {
             return Err(Denied::DuplicateAuthEvent { id: id() });
         }
-        seen.push(slot);
         let Some(role) = role_of(node, entry) else {
             return Err(Denied::UnneededAuthEvent { id: id() });
         };
