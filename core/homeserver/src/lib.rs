@@ -18,6 +18,7 @@ mod leave;
 mod maintenance;
 mod order;
 pub mod policy;
+mod reads;
 mod repair;
 mod restricted;
 mod room;

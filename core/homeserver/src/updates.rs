@@ -2,7 +2,7 @@
 
 use crate::{
     inner::{Inner, closed},
-    timeline::room_event,
+    reads::room_event,
     types::{RoomEvent, RoomUpdate, UpdateEntry},
 };
 use roomlet_store::Update;
