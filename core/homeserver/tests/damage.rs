@@ -77,7 +77,7 @@ fn a_damaged_file_makes_errors_and_nothing_worse() {
         );
         let shown = std::mem::take(&mut *panics.lock().unwrap());
         assert_eq!(shown, [""; 0], "seed {seed}, {damage:?}");
-        for entry in fs::read_dir(&folder.0).unwrap() {
+        for entry in fs::read_dir(folder.path()).unwrap() {
             let path = entry.unwrap().path();
             if wholes.iter().all(|(whole, _)| path != *whole) {
                 fs::remove_file(path).unwrap();

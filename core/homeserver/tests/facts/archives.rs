@@ -5,31 +5,14 @@ use roomlet_homeserver::{Code, EventId, Imported, RoomId, RoomUpdate, Trust};
 use roomlet_store::Store as _;
 use roomlet_wire::EventNum;
 use roomlet_world::{Server, World};
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::{Path, PathBuf},
-    sync::atomic::{AtomicU32, Ordering},
-};
+use std::{collections::BTreeMap, fs, io::Write as _, path::Path};
+use tempfile::NamedTempFile;
 
-/// A file that goes away with this value.
-struct Archive(PathBuf);
-
-impl Archive {
-    fn new(lines: &[String]) -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("roomlet-archive-{}-{number}.jsonl", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        fs::write(&path, lines.join("\n")).unwrap();
-        Self(path)
-    }
-}
-
-impl Drop for Archive {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
-    }
+/// A file of these lines, which goes away with this value.
+fn archive_of(lines: &[String]) -> NamedTempFile {
+    let mut file = NamedTempFile::new().unwrap();
+    file.write_all(lines.join("\n").as_bytes()).unwrap();
+    file
 }
 
 /// All events of a room as its server holds them, in the order of arrival.
@@ -121,14 +104,14 @@ async fn a_room_from_an_archive_is_as_its_server_has_it() {
     for version in ["1", "3", "10", "12", "I.1"] {
         let (world, a, room) = room_of(version).await;
         let lines = events(&a, &room);
-        let archive = Archive::new(&lines);
+        let archive = archive_of(&lines);
         for (name, trust) in [("c.test", Trust::Nothing), ("d.test", Trust::Signatures)] {
             let c = world.server(name).await;
-            let imported = c.hs.import_room(&archive.0, trust).await.unwrap();
+            let imported = c.hs.import_room(archive.path(), trust).await.unwrap();
             assert_eq!(imported, all_accepted(&room, lines.len()), "{version}");
             assert_eq!(present(&c, &room), present(&a, &room), "{version}");
             assert_eq!(c.updates().await, [], "{version}");
-            let again = c.hs.import_room(&archive.0, trust).await.unwrap();
+            let again = c.hs.import_room(archive.path(), trust).await.unwrap();
             assert_eq!(
                 (again.known, again.accepted),
                 (lines.len() as u64, 0),
@@ -141,12 +124,12 @@ async fn a_room_from_an_archive_is_as_its_server_has_it() {
 #[tokio::test(start_paused = true)]
 async fn what_is_sent_beside_an_archive_is_told() {
     let test = two("10").await;
-    let archive = Archive::new(&events(&test.a, &test.room));
+    let archive = archive_of(&events(&test.a, &test.room));
     let before = test.a.updates().await.len();
     // Both wait for the room at the same time, and become durable with one commit.
     let (said, imported) = tokio::join!(
         say(&test.a.hs, &test.alice, &test.room, "meanwhile"),
-        test.a.hs.import_room(&archive.0, Trust::Signatures),
+        test.a.hs.import_room(archive.path(), Trust::Signatures),
     );
     assert_eq!(imported.unwrap().accepted, 0);
     let told = &test.a.updates().await[before..];
@@ -163,8 +146,8 @@ async fn events_of_an_archive_may_come_before_those_that_they_cite() {
     let count = lines.len();
     lines[1..].reverse();
     let c = world.server("c.test").await;
-    let archive = Archive::new(&lines);
-    let imported = c.hs.import_room(&archive.0, Trust::Nothing).await.unwrap();
+    let archive = archive_of(&lines);
+    let imported = c.hs.import_room(archive.path(), Trust::Nothing).await.unwrap();
     assert_eq!(imported, all_accepted(&room, count));
     assert_eq!(present(&c, &room), present(&a, &room));
 }
@@ -180,16 +163,16 @@ async fn what_is_wrong_in_an_archive_is_counted_and_left_out() {
     lines.insert(lines.len() - 1, forged);
     lines.push(String::new());
     let c = world.server("c.test").await;
-    let archive = Archive::new(&lines);
-    let imported = c.hs.import_room(&archive.0, Trust::Nothing).await.unwrap();
+    let archive = archive_of(&lines);
+    let imported = c.hs.import_room(archive.path(), Trust::Nothing).await.unwrap();
     assert_eq!((imported.accepted, imported.left_out), (count, 2));
     let fault = imported.first_fault.unwrap();
     assert!(fault.contains("line 4: "), "{fault}");
     // Without its second event, which all others cite, nothing but the first can be taken.
     let d = world.server("d.test").await;
     lines.remove(1);
-    let archive = Archive::new(&lines);
-    let imported = d.hs.import_room(&archive.0, Trust::Signatures).await.unwrap();
+    let archive = archive_of(&lines);
+    let imported = d.hs.import_room(archive.path(), Trust::Signatures).await.unwrap();
     assert_eq!((imported.accepted, imported.left_out), (1, count));
 }
 
@@ -203,10 +186,10 @@ async fn many_faults_in_a_row_do_not_end_an_archive() {
     let large = vec![format!("{{{}", " ".repeat(100_000)); 50];
     lines.splice(3..3, faults);
     lines.splice(3..3, large);
-    let archive = Archive::new(&lines);
+    let archive = archive_of(&lines);
     for (name, trust) in [("c.test", Trust::Nothing), ("d.test", Trust::Signatures)] {
         let c = test.world.server(name).await;
-        let imported = c.hs.import_room(&archive.0, trust).await.unwrap();
+        let imported = c.hs.import_room(archive.path(), trust).await.unwrap();
         assert_eq!(imported.accepted as usize, count);
         assert_eq!(imported.left_out, 10_050);
         assert!(imported.first_fault.unwrap().contains(": line 4: "));
@@ -239,8 +222,11 @@ async fn what_is_no_archive_is_refused() {
             "is longer than any event",
         ),
     ] {
-        let archive = Archive::new(&lines);
-        let error = a.hs.import_room(&archive.0, Trust::Nothing).await.unwrap_err();
+        let archive = archive_of(&lines);
+        let error =
+            a.hs.import_room(archive.path(), Trust::Nothing)
+                .await
+                .unwrap_err();
         assert_eq!(error.code(), code, "{error:?}");
         assert!(error.about().contains(about), "{error:?}");
     }
@@ -285,9 +271,9 @@ async fn events_wait_for_others_up_to_16_mib() {
     let waiting = waiting.count();
     assert!((1..299).contains(&waiting));
     lines.push(late);
-    let archive = Archive::new(&lines);
+    let archive = archive_of(&lines);
     let c = test.world.server("c.test").await;
-    let imported = c.hs.import_room(&archive.0, Trust::Signatures).await.unwrap();
+    let imported = c.hs.import_room(archive.path(), Trust::Signatures).await.unwrap();
     assert_eq!(imported.accepted as usize, first + waiting + 1);
     assert_eq!(imported.left_out as usize, 299 - waiting);
     let fault = imported.first_fault.unwrap();

@@ -5,12 +5,8 @@ use roomlet_homeserver::{
 };
 use roomlet_world::{Peer, PeerRoom, Server, World};
 use std::{
-    fs,
-    path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
+    path::{Path, PathBuf},
+    sync::Arc,
 };
 
 /// Two servers, a user on each, both in a public room that Alice made.
@@ -154,24 +150,18 @@ pub(crate) fn code<T: std::fmt::Debug>(result: Result<T>) -> Code {
 }
 
 /// A folder that goes away with this value.
-pub(crate) struct Folder(pub(crate) PathBuf);
+pub(crate) struct Folder(tempfile::TempDir);
 
 impl Folder {
     pub(crate) fn new() -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("roomlet-homeserver-{}-{number}", std::process::id()));
-        fs::create_dir_all(&path).unwrap();
-        Self(path)
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
     }
 
     pub(crate) fn file(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
+        self.path().join(name)
     }
 }

@@ -544,7 +544,7 @@ async fn a_backup_is_a_store_of_its_own_and_is_made_while_commands_go_on() {
         hs.event(&alice, &room, event).await.unwrap();
     }
     hs.close().await;
-    let names = fs::read_dir(&folder.0)
+    let names = fs::read_dir(folder.path())
         .unwrap()
         .map(|entry| entry.unwrap().file_name());
     assert!(

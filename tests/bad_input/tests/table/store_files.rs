@@ -7,33 +7,20 @@ use rusqlite::Connection;
 use std::{
     fs,
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
+    sync::Arc,
 };
+use tempfile::TempDir;
 
 /// A folder that goes away with its test.
-struct Folder(PathBuf);
+struct Folder(TempDir);
 
 impl Folder {
     fn new() -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("roomlet-bad-input-{}-{number}", std::process::id()));
-        fs::create_dir(&path).unwrap();
-        Self(path)
+        Self(tempfile::tempdir().unwrap())
     }
 
     fn file(&self) -> PathBuf {
-        self.0.join("store.db")
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // What cannot be removed is left to the system's own cleaning.
-        let _ = fs::remove_dir_all(&self.0);
+        self.0.path().join("store.db")
     }
 }
 
@@ -120,7 +107,7 @@ rows! { file:
 #[tokio::test(start_paused = true)]
 async fn a_file_in_a_folder_that_is_not_there() {
     let folder = Folder::new();
-    let path = folder.0.join("nowhere").join("store.db");
+    let path = folder.0.path().join("nowhere").join("store.db");
     let error = open(&path).await.unwrap_err();
     assert_eq!(error.code(), Code::Store, "{error:?}");
     assert!(!path.exists());
