@@ -91,7 +91,8 @@ impl Inner {
             let is_last = rooms.peek().is_none();
             let taking = async {
                 let Some(handle) = self.rooms.find(&room)? else {
-                    self.receive_rescissions(origin, &room, pdus, &mut results).await;
+                    self.receive_rescissions(origin, &room, pdus, &mut results)
+                        .await?;
                     return Ok(false);
                 };
                 self.receive_pdus(&handle, &room, &txn, is_last, pdus, &mut results)
@@ -231,6 +232,8 @@ impl Inner {
                     Code::UnknownRoom,
                     format!("this server is not in room {room}"),
                 )),
+                // The sender would not repeat it.
+                Err(error) if error.is_outage() => return Err(error),
                 Err(error) => Err(error),
             };
             results.insert(pdu.id.clone(), result);
@@ -245,7 +248,7 @@ impl Inner {
         room: &RoomId,
         objects: Vec<RawValue>,
         results: &mut Results,
-    ) {
+    ) -> Result<()> {
         let mut dropped = objects.len();
         for object in objects {
             let user = |key: &str| {
@@ -259,17 +262,26 @@ impl Inner {
             let (Some(target), Some(sender)) = (user("state_key"), user("sender")) else {
                 continue;
             };
-            let invites = self.pending_invites(&target, room).unwrap_or_default();
+            let invites = self.pending_invites(&target, room)?;
             // In each version it would be another event.
             let Some(invite) = invites.iter().find(|invite| invite.sender == sender) else {
                 continue;
             };
-            let Ok(pdu) = self.verify_one(object.text().as_bytes(), invite.version).await else {
-                continue;
+            let rescinded = match self.verify_one(object.text().as_bytes(), invite.version).await {
+                Ok(pdu) => self
+                    .rescind(room, &pdu)
+                    .await
+                    .map(|is_end| is_end.then(|| pdu.id.clone())),
+                Err(error) => Err(error),
             };
-            if let Ok(true) = self.rescind(room, &pdu).await {
-                results.insert(pdu.id.clone(), Ok(()));
-                dropped -= 1;
+            match rescinded {
+                Ok(Some(id)) => {
+                    results.insert(id, Ok(()));
+                    dropped -= 1;
+                }
+                // The sender would not repeat what is acknowledged.
+                Err(error) if error.is_outage() => return Err(error),
+                Ok(None) | Err(_) => {}
             }
         }
         if dropped > 0 {
@@ -277,6 +289,7 @@ impl Inner {
                 "events from {origin} in room {room}, which is not known here, are dropped: {dropped}"
             ));
         }
+        Ok(())
     }
 
     /// Drops a pending invite that its sender takes back; those that other servers made stay. Whether the event did that.

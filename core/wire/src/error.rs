@@ -201,6 +201,12 @@ impl Error {
         }
     }
 
+    /// Whether the store could not be used now: that says nothing of what was asked, and the same may work later.
+    #[must_use]
+    pub fn is_outage(&self) -> bool {
+        matches!(self.code(), Code::Store | Code::StoreFull | Code::StoreLocked)
+    }
+
     /// What was wrong with which thing.
     #[must_use]
     pub fn about(&self) -> &str {
