@@ -91,8 +91,10 @@ impl Inner {
                     () = repair.patiently() => {}
                 }
             }
-            // What was staged between the last look and now has nobody else to take it up.
-            if inner.staged_of(&room).is_ok_and(|staged| !staged.is_empty()) && inner.check_open().is_ok() {
+            // What was staged between the last look and now has nobody else to take it up. Where the store does not say
+            // whether there is any, the next look does.
+            let is_done = inner.staged_of(&room).is_ok_and(|staged| staged.is_empty());
+            if !is_done && inner.check_open().is_ok() {
                 inner.repair(room);
             }
         });
