@@ -65,6 +65,10 @@ impl Inner {
             let ask = Ask::new(&handle, room, version, &server, Pace::Patient);
             // A server that gives nothing leaves it to the next.
             let filling = tokio::time::timeout(patience, self.backfill_from(&ask, &wanted, limit)).await;
+            if matches!(&filling, Ok(Err(error)) if error.is_outage()) {
+                // Nothing was learnt of what the servers have.
+                return any;
+            }
             let is_late = filling.is_err();
             any |= filling.is_ok_and(|filled| filled.unwrap_or(false));
             let before = wanted.clone();
