@@ -148,7 +148,7 @@ impl Inner {
             return Err(Error::new(Code::BadReply, about));
         }
         let signed = match reply.event {
-            Some(signed) => self.countersigned(&join, &signed, version).await,
+            Some(signed) => self.countersigned(&join, &signed, version).await?,
             None => None,
         };
         let authoriser = join.content().get("join_authorised_via_users_server");
@@ -165,13 +165,13 @@ impl Inner {
         };
         let mut events = self
             .verify_reply(server, room, version, reply.state, &BTreeSet::new())
-            .await;
+            .await?;
         let state_ids: Vec<EventId> = events.iter().map(|pdu| pdu.id.clone()).collect();
         check_create(&events, version, room)?;
         let known: BTreeSet<EventId> = state_ids.iter().cloned().collect();
         let mut chain = self
             .verify_reply(server, room, version, reply.auth_chain, &known)
-            .await;
+            .await?;
         // The room has one create event, which is in its state; no other may take its place.
         chain.retain(|pdu| pdu.kind != "m.room.create");
         events.extend(chain);
@@ -196,9 +196,11 @@ impl Inner {
         join: &Pdu<Verified>,
         signed: &RawValue,
         version: &'static RoomVersion,
-    ) -> Option<Pdu<Verified>> {
-        let signed = self.verify_one(signed.text().as_bytes(), version).await;
-        signed.ok().filter(|signed| signed.id == join.id)
+    ) -> Result<Option<Pdu<Verified>>> {
+        match self.verify_one(signed.text().as_bytes(), version).await {
+            Err(error) if error.is_outage() => Err(error),
+            signed => Ok(signed.ok().filter(|signed| signed.id == join.id)),
+        }
     }
 }
 

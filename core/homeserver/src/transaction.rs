@@ -177,6 +177,8 @@ impl Inner {
                         .await;
                     verified.push((pdu, Arrival::Live { refused }));
                 }
+                // What would be acknowledged as refused might be good.
+                Err(error) if error.is_outage() => return Err(error),
                 Err(error) => {
                     results.insert(id, Err(error));
                 }

@@ -72,6 +72,9 @@ impl Inner {
 
     /// Checks the PDUs of a reply of `server`; bad ones, those of other rooms and those `known` already are left out
     /// (EV-25, TM-10).
+    ///
+    /// # Errors
+    /// Of the store: what is left out then might be good.
     pub(crate) async fn verify_reply(
         &self,
         server: &ServerName,
@@ -79,7 +82,7 @@ impl Inner {
         version: &'static RoomVersion,
         values: Vec<RawValue>,
         known: &BTreeSet<EventId>,
-    ) -> Vec<Pdu<Verified>> {
+    ) -> Result<Vec<Pdu<Verified>>> {
         let mut reply = ParsedReply::new(room, version, values);
         reply.pdus.retain(|pdu| !known.contains(&pdu.id));
         self.keys.ensure(reply.needed_keys()).await;
@@ -95,23 +98,29 @@ impl Inner {
         version: &'static RoomVersion,
         values: Vec<RawValue>,
         patience: Duration,
-    ) -> Option<Vec<Pdu<Verified>>> {
+    ) -> Result<Option<Vec<Pdu<Verified>>>> {
         let reply = ParsedReply::new(room, version, values);
         let in_time = self.keys.ensure_within(reply.needed_keys(), patience).await;
-        in_time.then(|| self.check_reply(server, room, reply))
+        in_time.then(|| self.check_reply(server, room, reply)).transpose()
     }
 
-    fn check_reply(&self, server: &ServerName, room: &RoomId, reply: ParsedReply) -> Vec<Pdu<Verified>> {
+    fn check_reply(
+        &self,
+        server: &ServerName,
+        room: &RoomId,
+        reply: ParsedReply,
+    ) -> Result<Vec<Pdu<Verified>>> {
         let ParsedReply { pdus, mut faults } = reply;
         let mut verified = Vec::with_capacity(pdus.len());
         for checked in self.check_signatures(pdus) {
             match checked {
                 Ok(pdu) => verified.push(pdu),
+                Err(error) if error.is_outage() => return Err(error),
                 Err(error) => faults.add(|| error),
             }
         }
         self.warn_of_reply(server, room, "left out", faults);
-        verified
+        Ok(verified)
     }
 
     /// Checks one event as an object.

@@ -122,8 +122,15 @@ impl Fetcher {
         requests.spawn(async move {
             let _permit = permit;
             let server = asking.server.clone();
+            // Of an earlier failure of the store nothing counts any more.
+            fetcher.ring.forget(&server);
             let asked = fetcher.ask(&server, &wanted).await;
-            let wait = fetcher.note(&server, asked.is_ok());
+            let unkept = asked.as_ref().err().filter(|error| error.is_outage());
+            if let Some(error) = unkept {
+                fetcher.ring.note_unkept(&server, error.clone());
+            }
+            // A store that fails is not the other server's fault.
+            let wait = fetcher.note(&server, asked.is_ok() || unkept.is_some());
             drop(asking);
             fetcher.tell(&server, &wanted, asked, wait);
         });
@@ -232,15 +239,17 @@ impl Fetcher {
         self.env.log(LogLevel::Warn, line);
     }
 
-    /// Fails as `server` itself did if nobody gave keys of it.
+    /// Fails as `server` itself did if nobody gave keys of it, or as the store did if it could not keep them.
     async fn ask(&self, server: &ServerName, wanted: &Wanted) -> Result<()> {
         let mut asked = self.ask_origin(server).await;
         for notary in &self.notaries {
             if !self.lacks(server, wanted) {
                 break;
             }
-            if self.ask_notary(notary, server, wanted).await.is_ok() {
-                asked = Ok(());
+            match self.ask_notary(notary, server, wanted).await {
+                Ok(()) => asked = Ok(()),
+                Err(error) if error.is_outage() => asked = Err(error),
+                Err(_) => {}
             }
         }
         asked

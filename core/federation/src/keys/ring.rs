@@ -25,9 +25,17 @@ pub struct Ring {
     cached: Mutex<Cached>,
 }
 
-type ServerKeys = Arc<BTreeMap<KeyId, Held>>;
+type ServerKeys = Arc<Keys>;
+
+/// The keys of one server.
+struct Keys {
+    held: BTreeMap<KeyId, Held>,
+    /// Why the store may lack some that the server gave: without them nothing is known of a signature.
+    unkept: Option<Error>,
+}
 
 /// A key and when it may be used.
+#[derive(Clone)]
 struct Held {
     key: PublicKey,
     /// `i64::MAX` for this server's own key.
@@ -61,7 +69,10 @@ impl Ring {
         Self {
             store,
             me,
-            own: Arc::new(own.collect()),
+            own: Arc::new(Keys {
+                held: own.collect(),
+                unkept: None,
+            }),
             cached: Mutex::default(),
         }
     }
@@ -78,8 +89,8 @@ impl Ring {
     /// Whether asking for the key again might make it valid at `at`.
     pub(super) fn would_fetch(&self, server: &str, id: &str, at: i64, now: i64) -> bool {
         self.is_asked_for(server, id)
-            // Without a store nothing that is fetched could be kept.
-            && self.keys_of(server).is_ok_and(|keys| might_renew(&keys, id, at, now))
+            // Where the store does not say what is held, what comes of asking does.
+            && self.keys_of(server).map_or(true, |keys| might_renew(&keys, id, at, now))
     }
 
     /// Whether there is anybody to ask for a key of this server with this id.
@@ -90,17 +101,28 @@ impl Ring {
     /// See [`KeyCache::request_key`](super::KeyCache::request_key).
     pub(super) fn request_key(&self, server: &ServerName, id: &KeyId, now: i64) -> Result<PublicKey> {
         let keys = self.keys_of(server)?;
-        let held = keys.get(id).ok_or_else(|| unknown(server, id))?;
+        let held = keys.get(server, id)?;
         if held.expired_at.is_some() || held.valid_until < now {
-            return Err(Error::new(
-                Code::ExpiredKey,
-                format!("key {id} of server {server} is not valid now (EV-18)"),
-            ));
+            let about = format!("key {id} of server {server} is not valid now (EV-18)");
+            return Err(keys.lacking(Code::ExpiredKey, about));
         }
         Ok(held.key.clone())
     }
 
-    /// New keys of `server` are in the store.
+    /// The store failed to keep keys that `server` gave: until they are asked for again, what is lacking of them is its error.
+    pub(super) fn note_unkept(&self, server: &ServerName, error: Error) {
+        let held = self.keys_of(server).map(|keys| keys.held.clone());
+        let keys = Keys {
+            held: held.unwrap_or_default(),
+            unkept: Some(error),
+        };
+        let mut cached = self.cached();
+        let used = cached.uses;
+        cached.make_room();
+        cached.servers.insert(server.clone(), (Arc::new(keys), used));
+    }
+
+    /// What is in memory of `server` is no longer what the store has.
     pub(super) fn forget(&self, server: &ServerName) {
         self.cached().servers.remove(server);
     }
@@ -121,17 +143,45 @@ impl Ring {
             *used = now;
             return Ok(keys.clone());
         }
-        let server = ServerName::parse(server).map_err(|_| unknown(server, "of any id"))?;
+        let server = ServerName::parse(server).map_err(|_| {
+            let about = format!("key of any id of server {server} could not be had");
+            Error::new(Code::UnknownKey, about)
+        })?;
         let rows = self.store.keys(&server)?;
-        let keys: ServerKeys = Arc::new(rows.into_iter().filter_map(parse).collect());
-        if cached.servers.len() >= SERVERS_IN_MEMORY {
-            let mut uses: Vec<u64> = cached.servers.values().map(|(_, used)| *used).collect();
-            uses.sort_unstable();
-            let median = uses[uses.len() / 2];
-            cached.servers.retain(|_, (_, used)| *used >= median);
-        }
+        let keys = Arc::new(Keys {
+            held: rows.into_iter().filter_map(parse).collect(),
+            unkept: None,
+        });
+        cached.make_room();
         cached.servers.insert(server, (keys.clone(), now));
         Ok(keys)
+    }
+}
+
+impl Cached {
+    /// Makes room for one more server.
+    fn make_room(&mut self) {
+        if self.servers.len() >= SERVERS_IN_MEMORY {
+            let mut uses: Vec<u64> = self.servers.values().map(|(_, used)| *used).collect();
+            uses.sort_unstable();
+            let median = uses[uses.len() / 2];
+            self.servers.retain(|_, (_, used)| *used >= median);
+        }
+    }
+}
+
+impl Keys {
+    fn get(&self, server: &str, id: &str) -> Result<&Held> {
+        let lacking = || {
+            let about = format!("key {id} of server {server} could not be had");
+            self.lacking(Code::UnknownKey, about)
+        };
+        self.held.get(id).ok_or_else(lacking)
+    }
+
+    /// The error for a key that is not held, or not as it is needed.
+    fn lacking(&self, code: Code, about: String) -> Error {
+        self.unkept.clone().unwrap_or_else(|| Error::new(code, about))
     }
 }
 
@@ -169,7 +219,7 @@ impl View<'_> {
         let mut lacks = false;
         pdu.each_needed_key(|server, id| {
             let renew = |keys: &ServerKeys| might_renew(keys, id, pdu.origin_server_ts, self.now);
-            lacks |= self.ring.is_asked_for(server, id) && self.with_keys(server, renew).unwrap_or(false);
+            lacks |= self.ring.is_asked_for(server, id) && self.with_keys(server, renew).unwrap_or(true);
         });
         lacks
     }
@@ -195,7 +245,7 @@ impl KeyRing for View<'_> {
 
 /// Whether a server whose keys are `keys` might give one with this id that is valid at `at`.
 fn might_renew(keys: &ServerKeys, id: &str, at: i64, now: i64) -> bool {
-    match keys.get(id) {
+    match keys.held.get(id) {
         None => true,
         Some(held) if held.expired_at.is_some() => false,
         // No key is trusted for a time that far ahead, however fresh it is (EV-17).
@@ -205,7 +255,7 @@ fn might_renew(keys: &ServerKeys, id: &str, at: i64, now: i64) -> bool {
 
 /// The key `id` among those of `server`: see [`KeyRing::key`].
 fn key_in(keys: &ServerKeys, server: &str, id: &str, at: i64, check_validity: bool) -> Result<PublicKey> {
-    let held = keys.get(id).ok_or_else(|| unknown(server, id))?;
+    let held = keys.get(server, id)?;
     let usable = match held.expired_at {
         Some(expired_at) => at <= expired_at,
         None => !check_validity || at <= held.valid_until,
@@ -214,12 +264,5 @@ fn key_in(keys: &ServerKeys, server: &str, id: &str, at: i64, check_validity: bo
         return Ok(held.key.clone());
     }
     let about = format!("key {id} of server {server} is not valid at {at} (EV-16, EV-17)");
-    Err(Error::new(Code::ExpiredKey, about))
-}
-
-fn unknown(server: &str, id: &str) -> Error {
-    Error::new(
-        Code::UnknownKey,
-        format!("key {id} of server {server} could not be had"),
-    )
+    Err(keys.lacking(Code::ExpiredKey, about))
 }

@@ -3,7 +3,7 @@
 use super::slow::{MAX_QUICK, QUICK, SlowServers};
 use crate::{inner::Inner, room::RoomHandle};
 use roomlet_federation::ClientError;
-use roomlet_wire::{EventId, Pdu, RoomId, RoomVersion, ServerName, Verified, json::RawValue};
+use roomlet_wire::{EventId, Pdu, Result, RoomId, RoomVersion, ServerName, Verified, json::RawValue};
 use std::{
     collections::BTreeSet,
     sync::{
@@ -181,17 +181,20 @@ impl<'a> Ask<'a> {
     }
 
     /// Checks the events of an answer. None, and no more is asked for, if their keys are late.
-    pub(super) async fn verify(&self, inner: &Inner, values: Vec<RawValue>) -> Vec<Pdu<Verified>> {
+    ///
+    /// # Errors
+    /// Of the store.
+    pub(super) async fn verify(&self, inner: &Inner, values: Vec<RawValue>) -> Result<Vec<Pdu<Verified>>> {
         let (server, room, version) = (self.server, self.room, self.version);
         let Some(patience) = self.key_patience else {
             let known = BTreeSet::new();
             return inner.verify_reply(server, room, version, values, &known).await;
         };
         let verified = inner.verify_reply_within(server, room, version, values, patience);
-        verified.await.unwrap_or_else(|| {
+        Ok(verified.await?.unwrap_or_else(|| {
             self.are_keys_late.store(true, Relaxed);
             self.give_up();
             Vec::new()
-        })
+        }))
     }
 }

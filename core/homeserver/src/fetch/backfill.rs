@@ -103,7 +103,7 @@ impl Inner {
             return Ok(false);
         };
         values.truncate(BACKFILL_EVENTS);
-        let mut told = ask.verify(self, values).await;
+        let mut told = ask.verify(self, values).await?;
         if behind(from, &told).len() < told.len() {
             // What the events asked for hide of the rest: a server that refused one of them gives it by its id only.
             let mut values = Vec::new();
@@ -111,7 +111,7 @@ impl Inner {
             for id in hidden.take_while(|_| !ask.is_away()) {
                 values.extend(ask.answer(self.client.event(ask.server, id)).await);
             }
-            told.extend(ask.verify(self, values).await);
+            told.extend(ask.verify(self, values).await?);
         }
         let history = behind(from, &told);
         told.retain(|pdu| history.contains(&pdu.id));

@@ -201,7 +201,7 @@ impl Inner {
             };
             values.truncate(limit as usize);
             let before = found.len();
-            for pdu in ask.verify(self, values).await {
+            for pdu in ask.verify(self, values).await? {
                 // What cites more than an event that is sent may, others drop however they got it.
                 if pdu.prev_events.len() <= limits::PREV_EVENTS
                     && pdu.auth_events.len() <= limits::AUTH_EVENTS
@@ -336,7 +336,7 @@ impl Inner {
     }
 
     async fn take_outliers(&self, ask: &Ask<'_>, values: Vec<RawValue>) -> Result<()> {
-        let pdus = causal(ask.verify(self, values).await, Along::Auth);
+        let pdus = causal(ask.verify(self, values).await?, Along::Auth);
         let faults = ask
             .handle
             .run(move |room| {

@@ -114,6 +114,7 @@ impl Inner {
         for (reading, line) in readings.into_iter().zip(lines.iter()) {
             match reading {
                 Reading::Done(Ok(pdu)) => events.push(pdu),
+                Reading::Done(Err(error)) if error.is_outage() => return Err(error),
                 Reading::Done(Err(error)) => {
                     let fault = import.archive.context(line.number, error);
                     import.leave_out(fault.about().to_owned());
