@@ -44,6 +44,7 @@ impl Store for HookedStore {
     }
 
     async fn shrink(&self) -> Result<()> {
+        (self.hook)(&self.inner, "shrink")?;
         self.inner.shrink().await
     }
 
