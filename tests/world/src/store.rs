@@ -9,7 +9,7 @@ use std::path::Path;
 
 type Hook = dyn Fn(&MemoryStore, &str) -> Result<()> + Send + Sync;
 
-/// A store in memory, and what a test does where it is used: the hook runs before a commit and after a read, and gets
+/// A store in memory, and what a test does where it is used: the hook runs before a write and after a read, and gets
 /// the name of the method. An error of it is what that call gives.
 pub struct HookedStore {
     inner: MemoryStore,
