@@ -410,6 +410,14 @@ async fn keys_of_other_algorithms_and_of_the_far_future_are_not_asked_for() {
     assert_eq!(world.net.take().len(), 1);
 }
 
+#[tokio::test(start_paused = true)]
+async fn nobody_is_asked_for_keys_of_a_server_whose_name_is_too_long() {
+    let world = world().await;
+    let long = ServerName::parse_any_length(&format!("{}.example", "a".repeat(300))).unwrap();
+    world.keys.ensure([(long, key_id("ed25519:p"), START)]).await;
+    assert_eq!(world.net.take(), []);
+}
+
 fn notary_settings() -> KeySettings {
     KeySettings {
         notaries: vec![server(NOTARY)],

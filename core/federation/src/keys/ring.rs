@@ -90,7 +90,9 @@ impl Ring {
     pub(super) fn would_fetch(&self, server: &str, id: &str, at: i64, now: i64) -> bool {
         self.is_asked_for(server, id)
             // Where the store does not say what is held, what comes of asking does.
-            && self.keys_of(server).map_or(true, |keys| might_renew(&keys, id, at, now))
+            && self
+                .keys_of(server)
+                .map_or_else(|error| error.is_outage(), |keys| might_renew(&keys, id, at, now))
     }
 
     /// Whether there is anybody to ask for a key of this server with this id.
@@ -219,7 +221,10 @@ impl View<'_> {
         let mut lacks = false;
         pdu.each_needed_key(|server, id| {
             let renew = |keys: &ServerKeys| might_renew(keys, id, pdu.origin_server_ts, self.now);
-            lacks |= self.ring.is_asked_for(server, id) && self.with_keys(server, renew).unwrap_or(true);
+            lacks |= self.ring.is_asked_for(server, id)
+                && self
+                    .with_keys(server, renew)
+                    .unwrap_or_else(|error| error.is_outage());
         });
         lacks
     }
