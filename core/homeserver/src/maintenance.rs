@@ -1,7 +1,7 @@
 //! What the host does with the store as a whole: checks, copies, and gives up what is no longer wanted.
 
 use crate::{inner::Inner, room::OpenRoom};
-use roomlet_store::{OutboxItem, Store};
+use roomlet_store::{Finding, OutboxItem, Store};
 use roomlet_wire::{Code, Error, EventId, Result, RoomId, RoomNum};
 use std::path::Path;
 
@@ -21,9 +21,10 @@ pub struct StoreReport {
 /// Something that does not fit together.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct StoreFault {
-    /// Its kind, a name that stays: `file` (the medium's own finding), `room` (cannot be opened), `event-form`,
-    /// `event-id`, `slot`, `auth-event`, `event-state`, `state-parent`, `state-event`, `extremity`, `current-state`,
-    /// `member`, `missing-event`, `delivery`.
+    /// Its kind, a name that stays: `file` (the medium's own finding), `index` (what leads to events does not fit them),
+    /// `lost-event` (cannot be read; a repair deletes it), `room` (cannot be opened), `event-form`, `event-id`, `slot`,
+    /// `auth-event`, `event-state`, `state-parent`, `state-event`, `extremity`, `current-state`, `member`, `missing-event`,
+    /// `delivery`.
     pub kind: &'static str,
     /// What is wrong, and where.
     pub about: String,
@@ -73,16 +74,14 @@ impl Inner {
     pub(crate) async fn check_store(&self, repair: bool) -> Result<StoreReport> {
         self.check_open()?;
         let mut report = StoreReport::default();
-        let store = self.store.clone();
-        for finding in blocking(move || store.findings()).await? {
-            report.faults.push(StoreFault::new("file", finding));
-        }
+        report.faults = self.check_medium(repair).await?;
+        let has_lost = repair && report.faults.iter().any(|fault| fault.kind == "lost-event");
         for (num, id) in self.store.rooms()? {
             report.rooms += 1;
             let checked = match self.rooms.get(&id) {
                 Ok(handle) => {
                     handle
-                        .run_on_store(move |room: &mut OpenRoom| room.check(repair))
+                        .run_on_store(move |room: &mut OpenRoom| room.check(repair, has_lost))
                         .await
                 }
                 Err(error) => Err(error),
@@ -102,6 +101,49 @@ impl Inner {
         }
         report.faults.extend(delivery_faults(&*self.store)?);
         Ok(report)
+    }
+
+    /// What the medium finds wrong with itself. With `repair`, what follows from the rest is made anew, and what cannot be
+    /// read is deleted.
+    async fn check_medium(&self, repair: bool) -> Result<Vec<StoreFault>> {
+        let store = self.store.clone();
+        let findings = async move || {
+            let store = store.clone();
+            blocking(move || store.findings()).await
+        };
+        let found = findings().await?;
+        let mut left = found.clone();
+        let mut faults = Vec::new();
+        if repair
+            && found
+                .iter()
+                .any(|finding| !matches!(finding, Finding::Structure(_)))
+        {
+            match self.store.mend().await {
+                Ok(()) => left = findings().await?,
+                Err(error) if error.code() == Code::StoreDamaged => {
+                    let about = format!("indexes and lost events are left as they are: {}", error.about());
+                    faults.push(StoreFault::new("file", about));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let new = left.iter().filter(|finding| !found.contains(finding)).cloned();
+        let all: Vec<Finding> = found.iter().cloned().chain(new).collect();
+        for finding in all {
+            let is_left = left.contains(&finding);
+            let (kind, about, is_repaired) = match finding {
+                Finding::Structure(about) => ("file", about, false),
+                Finding::Index(about) => ("index", about, !is_left),
+                // It is gone, whatever was done.
+                Finding::Lost(about) => ("lost-event", about, false),
+            };
+            faults.push(StoreFault {
+                is_repaired,
+                ..StoreFault::new(kind, about)
+            });
+        }
+        Ok(faults)
     }
 
     /// See [`Homeserver::backup`](crate::Homeserver::backup).

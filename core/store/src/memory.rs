@@ -98,8 +98,12 @@ impl Store for MemoryStore {
         Err(Error::new(Code::BadParam, about))
     }
 
-    fn findings(&self) -> Result<Vec<String>> {
+    fn findings(&self) -> Result<Vec<Finding>> {
         Ok(Vec::new())
+    }
+
+    async fn mend(&self) -> Result<()> {
+        Ok(())
     }
 
     fn room(&self, id: &RoomId) -> Result<Option<RoomRecord>> {

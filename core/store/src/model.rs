@@ -97,6 +97,17 @@ pub struct MemberRow {
     pub event: EventNum,
 }
 
+/// Something that a store finds wrong with its medium, as [`Store::findings`](crate::Store::findings) tells it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Finding {
+    /// The medium's structure is damaged.
+    Structure(String),
+    /// What leads to other things does not fit these; [`Store::mend`](crate::Store::mend) makes it anew from them.
+    Index(String),
+    /// Events that cannot be read any more; [`Store::mend`](crate::Store::mend) gives them up.
+    Lost(String),
+}
+
 /// A room of a local user, as [`Store::user_rooms`](crate::Store::user_rooms) lists it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct UserRoom {

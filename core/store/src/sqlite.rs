@@ -7,6 +7,7 @@ mod codec;
 mod commit;
 mod fault;
 mod lock;
+mod mend;
 mod migrate;
 mod packed;
 mod page;
@@ -175,6 +176,12 @@ impl SqliteStore {
     async fn give_back(&self) -> Result<()> {
         let done = self.committer.shrink().await;
         done.unwrap_or_else(|| Err(self.closed("shrink")))
+    }
+
+    /// Puts right what is wrong with what follows from other things.
+    async fn put_right(&self) -> Result<()> {
+        let done = self.committer.mend().await;
+        done.unwrap_or_else(|| Err(self.closed("mend")))
     }
 
     /// Copies the store into a new file, under another name until it is whole.

@@ -28,8 +28,12 @@ pub trait Store: Send + Sync + 'static {
     /// [`Code::BadParam`](roomlet_wire::Code::BadParam) if there is such a file, if its path is no UTF-8, or if this
     /// store has none to copy.
     fn backup(&self, to: &Path) -> Result<()>;
-    /// What the medium itself finds wrong, its structure and indexes, each finding a line. Reads everything, and blocks.
-    fn findings(&self) -> Result<Vec<String>>;
+    /// What the medium itself finds wrong: its structure, its indexes, events that cannot be read. Reads everything, and
+    /// blocks.
+    fn findings(&self) -> Result<Vec<Finding>>;
+    /// Puts right what [`findings`](Self::findings) finds, other than the structure: makes indexes anew, and deletes events
+    /// that cannot be read and what hangs on them. Whole or not at all; commits wait meanwhile.
+    async fn mend(&self) -> Result<()>;
 
     /// The room with this id.
     fn room(&self, id: &RoomId) -> Result<Option<RoomRecord>>;

@@ -48,9 +48,13 @@ impl Store for HookedStore {
         self.inner.shrink().await
     }
 
+    async fn mend(&self) -> Result<()> {
+        self.inner.mend().await
+    }
+
     reads! {
         fn backup(to: &Path) -> ();
-        fn findings() -> Vec<String>;
+        fn findings() -> Vec<Finding>;
         fn room(id: &RoomId) -> Option<RoomRecord>;
         fn room_id(room: RoomNum) -> Option<RoomId>;
         fn rooms() -> Vec<(RoomNum, RoomId)>;

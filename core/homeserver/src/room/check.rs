@@ -2,25 +2,22 @@
 
 use super::open::OpenRoom;
 use crate::maintenance::{Findings, StoreFault};
-use roomlet_store::{EventRow, Write};
-use roomlet_wire::{EventNum, Pdu, Result, SlotNum, StateNum, UserId};
+use roomlet_store::{Direction, EventRow, Write};
+use roomlet_wire::{Code, EventNum, Pdu, Result, SlotNum, StateNum, UserId};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 impl OpenRoom {
-    /// Looks at every event and state of the room. With `repair`, what follows from other things is written anew.
+    /// Looks at every event and state of the room. With `repair`, what follows from other things is written anew. After some
+    /// of its events may have been lost (`has_lost`), what is in memory is read anew.
     ///
     /// # Errors
     /// Of the store, where it cannot even be read.
-    pub(crate) fn check(&mut self, repair: bool) -> Result<Findings> {
+    pub(crate) fn check(&mut self, repair: bool, has_lost: bool) -> Result<Findings> {
+        self.is_stale |= has_lost;
         let mut found = Findings::default();
         let held = self.check_events(&mut found)?;
         let states = self.check_states(&held, &mut found)?;
-        for num in &self.record.forward {
-            if !held.contains(num) {
-                let about = format!("room {}: extremity number {} is not held", self.id(), num.0);
-                found.faults.push(StoreFault::new("extremity", about));
-            }
-        }
+        self.check_extremities(&held, repair, &mut found)?;
         if !states.contains(&self.record.current_state) {
             let about = format!("room {}: there is no current state", self.id());
             found.faults.push(StoreFault::new("current-state", about));
@@ -33,8 +30,12 @@ impl OpenRoom {
     fn check_events(&self, found: &mut Findings) -> Result<HashSet<EventNum>> {
         let mut held = HashSet::new();
         for num in self.store.event_nums(self.num())? {
-            let Some(row) = self.store.event_by_num(self.num(), num)? else {
-                continue;
+            let row = match self.store.event_by_num(self.num(), num) {
+                Ok(Some(row)) => row,
+                Ok(None) => continue,
+                // The store found that too.
+                Err(error) if error.code() == Code::StoreDamaged => continue,
+                Err(error) => return Err(error),
             };
             held.insert(num);
             found.events += 1;
@@ -104,6 +105,49 @@ impl OpenRoom {
             }
         }
         Ok(states)
+    }
+
+    /// Where an extremity is lost, those that are left are all there are; where none is left, the last event that users see.
+    /// The current state follows from them.
+    fn check_extremities(
+        &mut self,
+        held: &HashSet<EventNum>,
+        repair: bool,
+        found: &mut Findings,
+    ) -> Result<()> {
+        let forward = self.record.forward.clone();
+        let (mut left, lost): (Vec<_>, Vec<_>) = forward.into_iter().partition(|num| held.contains(num));
+        if lost.is_empty() {
+            return Ok(());
+        }
+        if repair && left.is_empty() {
+            let last = self.store.timeline(self.num(), None, Direction::Backward, 1)?;
+            left.extend(last.into_iter().map(|row| row.num));
+        }
+        let is_repaired = repair && !left.is_empty();
+        for num in lost {
+            let about = format!("room {}: extremity number {} is not held", self.id(), num.0);
+            found.faults.push(StoreFault {
+                is_repaired,
+                ..StoreFault::new("extremity", about)
+            });
+        }
+        if is_repaired {
+            let after = left.iter().map(|&num| Ok(self.get(num)?.state_after));
+            let after = after.collect::<Result<Vec<_>>>()?;
+            let state = self.resolve(after.into_iter().flatten())?;
+            let current = self.states.get(state)?;
+            // Members are looked at next.
+            for (slot, _, is) in self.current.diff(&current) {
+                if is.is_none_or(|num| held.contains(&num)) {
+                    self.tell_of_state(slot, is)?;
+                }
+            }
+            (self.record.forward, self.record.current_state, self.current) = (left, state, current);
+            self.writes.push(Write::Room(self.record.clone()));
+            self.is_stale = true;
+        }
+        Ok(())
     }
 
     /// The members follow from the current state.

@@ -10,7 +10,7 @@ use super::codec::{self, Id, from_position, key, position};
 use super::fault::Fault;
 use crate::model::*;
 use bulk::Bulk;
-use roomlet_wire::StreamPos;
+use roomlet_wire::{RoomNum, StreamPos};
 use rusqlite::{Connection, Params, params};
 
 pub(super) use stream::tag;
@@ -63,6 +63,16 @@ pub(super) fn apply(db: &Connection, counters: &mut Counters, commit: &Commit) -
 /// Runs a statement that is compiled once per connection; how many rows it changed.
 pub(super) fn run(db: &Connection, sql: &str, params: impl Params) -> Result<usize, Fault> {
     Ok(db.prepare_cached(sql)?.execute(params)?)
+}
+
+/// Inserts or replaces an event as a row of its own.
+pub(super) fn put_event(db: &Connection, room: RoomNum, row: &EventRow) -> Result<(), Fault> {
+    rooms::event(db, room, row)
+}
+
+/// Deletes what hangs on events of the room that are not held.
+pub(super) fn purge_hanging(db: &Connection, room: RoomNum) -> Result<(), Fault> {
+    purge::purge(db, room, &[], &[])
 }
 
 fn append_update(db: &Connection, counters: &mut Counters, row: &Update) -> Result<(), Fault> {

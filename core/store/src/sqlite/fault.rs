@@ -20,6 +20,15 @@ pub(super) enum Fault {
 }
 
 impl Fault {
+    /// Whether what was to be read is damaged, rather than out of reach.
+    pub(super) fn is_damage(&self) -> bool {
+        match self {
+            Fault::Sqlite(error) => code(error) == Code::StoreDamaged,
+            Fault::Damaged(_) => true,
+            Fault::Newer(_) | Fault::Moved | Fault::Reused(_) => false,
+        }
+    }
+
     /// The error of `operation` on the store at `path`.
     pub(super) fn at(self, path: &Path, operation: &str) -> Error {
         let code = match &self {
@@ -28,13 +37,18 @@ impl Fault {
             Fault::Newer(_) => Code::StoreNewer,
             Fault::Moved | Fault::Reused(_) => Code::Store,
         };
-        let about = match self {
+        let about = self.text();
+        Error::new(code, format!("store {}: {operation}: {about}", path.display()))
+    }
+
+    /// What is wrong.
+    pub(super) fn text(&self) -> String {
+        match self {
             Fault::Sqlite(error) => error.to_string(),
-            Fault::Damaged(what) | Fault::Reused(what) => what,
+            Fault::Damaged(what) | Fault::Reused(what) => what.clone(),
             Fault::Moved => "the file was moved, deleted or replaced while it was open".to_owned(),
             Fault::Newer(version) => format!("a newer roomlet wrote it (schema {version})"),
-        };
-        Error::new(code, format!("store {}: {operation}: {about}", path.display()))
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use super::codec::{self, Id, from_position, key, position};
 use super::fault::Fault;
 use super::row::{self, all, event_id, get, one, parsed, select_event};
 use super::{SqliteStore, connect};
-use super::{page::Page, run_ids, runs};
+use super::{mend, page::Page, run_ids, runs};
 use crate::model::*;
 use crate::store::Store;
 use async_trait::async_trait;
@@ -139,14 +139,23 @@ impl Store for SqliteStore {
         self.copy_to(to)
     }
 
-    fn findings(&self) -> Result<Vec<String>> {
+    fn findings(&self) -> Result<Vec<Finding>> {
         let sql = "PRAGMA integrity_check";
         self.snapshot("findings", |db| {
             let mut found = all(db, sql, [], |row| get::<String>(row, 0))?;
             found.retain(|finding| finding != "ok");
-            runs::findings(db, &mut found)?;
+            let mut found: Vec<Finding> = found.into_iter().map(Finding::Structure).collect();
+            match mend::look(db) {
+                Ok(look) => found.extend(look.found),
+                Err(fault) if fault.is_damage() => found.push(Finding::Structure(fault.text())),
+                Err(fault) => return Err(fault),
+            }
             Ok(found)
         })
+    }
+
+    async fn mend(&self) -> Result<()> {
+        self.put_right().await
     }
 
     fn room(&self, id: &RoomId) -> Result<Option<RoomRecord>> {
@@ -214,6 +223,8 @@ impl Store for SqliteStore {
             Ok(nums)
         })?;
         nums.sort_unstable();
+        // What lists say of a run that is damaged may have left it before.
+        nums.dedup();
         Ok(nums)
     }
 

@@ -124,8 +124,16 @@ pub(super) use select_event;
 
 /// An event from a row of [`select_event`].
 pub(super) fn event(row: &Row<'_>) -> Result<EventRow, Fault> {
+    let (room, num) = codec::from_key(get(row, 0)?);
+    read_event(row, num).map_err(|fault| match fault {
+        Fault::Damaged(what) => Fault::Damaged(format!("event {num} of room number {}: {what}", room.0)),
+        other => other,
+    })
+}
+
+fn read_event(row: &Row<'_>, num: u32) -> Result<EventRow, Fault> {
     Ok(EventRow {
-        num: EventNum(codec::from_key(get(row, 0)?).1),
+        num: EventNum(num),
         id: event_id(row, 1)?,
         depth: get(row, 2)?,
         flags: codec::from_flags(get(row, 3)?),

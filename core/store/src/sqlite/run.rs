@@ -17,6 +17,8 @@ pub(super) const DEPTHS: i64 = 256;
 
 const HAS_STATE_BEFORE: u8 = 1 << 4;
 const HAS_STATE_AFTER: u8 = 1 << 5;
+/// Bits that no event has.
+const NO_FLAGS: u8 = 3 << 6;
 
 /// The least and greatest depth of the events of a run that users may see, if there are any.
 pub(super) type Depths = Option<(i64, i64)>;
@@ -98,9 +100,13 @@ impl Entry<'_> {
 
     pub(super) fn row(&self) -> Result<EventRow, Fault> {
         let id = EventId::parse(&format!("${}", base64::encode_url_safe(self.hash)));
-        let json = packed::unpack(self.packed).ok_or_else(damaged)?;
+        let (room, num) = from_key(self.key);
+        let json = packed::unpack(self.packed).ok_or_else(|| {
+            let what = "bytes that are no packed event";
+            Fault::Damaged(format!("event {num} of room number {}: {what}", room.0))
+        })?;
         Ok(EventRow {
-            num: EventNum(from_key(self.key).1),
+            num: EventNum(num),
             id: id.map_err(|error| Fault::Damaged(error.to_string()))?,
             json: json.into(),
             depth: self.depth,
@@ -112,22 +118,44 @@ impl Entry<'_> {
     }
 }
 
-/// The events of a run from its bytes, and from the key that its first one had.
+/// The events of a run from its bytes, and from the keys that its first and last one had.
 pub(super) struct Entries<'a> {
     first: i64,
+    last: i64,
+    /// The greatest key that one may have.
+    bound: i64,
+    /// The key of the event before.
+    before: Option<i64>,
     rest: &'a [u8],
 }
 
 impl<'a> Entries<'a> {
-    pub(super) fn of(first: i64, bytes: &'a [u8]) -> Self {
-        Self { first, rest: bytes }
+    pub(super) fn of(first: i64, last: i64, bytes: &'a [u8]) -> Self {
+        Self {
+            first,
+            last,
+            bound: last,
+            before: None,
+            rest: bytes,
+        }
+    }
+
+    /// Whatever is said of the last one, with keys up to `bound`.
+    pub(super) fn up_to(self, bound: i64) -> Self {
+        Self { bound, ..self }
     }
 
     fn take(&mut self) -> Option<Entry<'a>> {
         let all = self.rest;
         let rest = &mut self.rest;
         let key = self.first.checked_add(i64::try_from(take(rest)?).ok()?)?;
+        if key > self.bound || self.before.is_some_and(|before| key <= before) {
+            return None;
+        }
         let bits = *rest.split_off_first()?;
+        if bits & NO_FLAGS != 0 {
+            return None;
+        }
         let depth = take_signed(rest)?;
         let mut state = |bit: u8| match bits & bit {
             0 => Some(None),
@@ -137,6 +165,7 @@ impl<'a> Entries<'a> {
         let hash = rest.split_off(..32)?.try_into().ok()?;
         let length = usize::try_from(take(rest)?).ok()?;
         let packed = rest.split_off(..length)?;
+        self.before = Some(key);
         Some(Entry {
             key,
             depth,
@@ -148,6 +177,18 @@ impl<'a> Entries<'a> {
             bytes: &all[..all.len() - self.rest.len()],
         })
     }
+
+    fn damaged(&self) -> Fault {
+        let ((room, first), (_, last)) = (from_key(self.first), from_key(self.last));
+        let mut about = format!(
+            "the run of events {first} to {last} of room number {} cannot be read",
+            room.0
+        );
+        if let Some(before) = self.before {
+            about += &format!(" after event {}", from_key(before).1);
+        }
+        Fault::Damaged(about)
+    }
 }
 
 impl<'a> Iterator for Entries<'a> {
@@ -157,16 +198,12 @@ impl<'a> Iterator for Entries<'a> {
         if self.rest.is_empty() {
             return None;
         }
-        let taken = self.take().ok_or_else(damaged);
+        let taken = self.take().ok_or_else(|| self.damaged());
         if taken.is_err() {
             self.rest = &[];
         }
         Some(taken)
     }
-}
-
-fn damaged() -> Fault {
-    Fault::Damaged("bytes that are no run of events".to_owned())
 }
 
 #[cfg(test)]
@@ -212,7 +249,9 @@ mod tests {
         }
         assert_eq!((run.first, run.last), (key(RoomNum(7), 3), key(RoomNum(7), 200)));
         assert_eq!(run.depths, Some((-5, i64::from(u32::MAX))));
-        let entries: Vec<_> = Entries::of(run.first, &run.bytes).map(Result::unwrap).collect();
+        let entries: Vec<_> = Entries::of(run.first, run.last, &run.bytes)
+            .map(Result::unwrap)
+            .collect();
         let read: Vec<_> = entries.iter().map(|entry| entry.row().unwrap()).collect();
         assert_eq!(read, rows);
         assert_eq!(
@@ -257,9 +296,23 @@ mod tests {
         let whole = run.bytes.len();
         push(&mut run, &row(1, 2));
         for end in whole + 1..run.bytes.len() {
-            let read: Vec<_> = Entries::of(run.first, &run.bytes[..end]).collect();
+            let read: Vec<_> = Entries::of(run.first, run.last, &run.bytes[..end]).collect();
             assert_eq!(read.len(), 2, "{end}");
-            assert!(matches!(read[1], Err(Fault::Damaged(_))), "{end}");
+            let said = "the run of events 0 to 1 of room number 7 cannot be read after event 0";
+            assert!(
+                matches!(&read[1], Err(Fault::Damaged(what)) if what == said),
+                "{end}"
+            );
         }
+        let refused = |last: i64, at: usize, byte: u8| {
+            let mut bytes = run.bytes.clone();
+            bytes[at] = byte;
+            Entries::of(run.first, last, &bytes).any(|entry| entry.is_err())
+        };
+        assert!(!refused(run.last, 0, 0));
+        assert!(refused(run.last, whole, 0), "the same number twice");
+        assert!(refused(run.last, whole, 2), "a number beyond the last");
+        assert!(refused(run.last, 1, 0x80), "a flag that there is not");
+        assert!(refused(run.first, 0, 0), "an event after the last");
     }
 }

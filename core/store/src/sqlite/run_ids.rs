@@ -9,6 +9,7 @@ use super::commit::run as execute;
 use super::fault::Fault;
 use super::row::{all, get};
 use rusqlite::{Connection, params};
+use std::collections::BTreeMap;
 
 /// The beginning of an id and a key.
 pub(super) type Place = (i64, i64);
@@ -16,7 +17,7 @@ pub(super) type Place = (i64, i64);
 /// Places of a row: what fits a page.
 const PLACES: usize = 250;
 /// Lists with more places together stay as they are: it bounds what one commit reads and writes.
-const LARGEST: usize = 1 << 18;
+pub(super) const LARGEST: usize = 1 << 18;
 
 /// What an id begins with, in the order of SQLite's integers.
 pub(super) fn beginning(hash: &[u8; 32]) -> i64 {
@@ -62,14 +63,19 @@ pub(super) fn add(db: &Connection, mut added: Vec<Place>) -> Result<(), Fault> {
         }
         drop_list(db, num)?;
     }
-    // The parts are sorted, which this sort makes use of.
-    added.sort();
+    insert(db, num, added)
+}
+
+/// Writes lists anew, after [`clear`]: `num` is that of none yet.
+pub(super) fn insert(db: &Connection, num: i64, mut places: Vec<Place>) -> Result<(), Fault> {
+    // It may be of sorted parts, which this sort makes use of.
+    places.sort();
     execute(
         db,
         "INSERT INTO run_ids_list (num, size) VALUES (?1, ?2)",
-        params![num, added.len() as i64],
+        params![num, places.len() as i64],
     )?;
-    let mut rest = &added[..];
+    let mut rest = &places[..];
     while let Some((least, _)) = rest.first() {
         let mut end = rest.len().min(PLACES);
         // One row has all that begin alike, so that one look finds them.
@@ -85,6 +91,34 @@ pub(super) fn add(db: &Connection, mut added: Vec<Place>) -> Result<(), Fault> {
         rest = &rest[end..];
     }
     Ok(())
+}
+
+/// Deletes all lists.
+pub(super) fn clear(db: &Connection) -> Result<(), Fault> {
+    execute(db, "DELETE FROM run_ids", [])?;
+    execute(db, "DELETE FROM run_ids_list", [])?;
+    Ok(())
+}
+
+/// What `look` sees in each row, list by list: the list's number, `least`, and the places.
+pub(super) fn each(
+    db: &Connection,
+    mut look: impl FnMut(i64, i64, Result<Vec<Place>, Fault>) -> Result<(), Fault>,
+) -> Result<(), Fault> {
+    let mut statement = db.prepare_cached("SELECT list, least, ids FROM run_ids ORDER BY list, least")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let ids = row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?;
+        look(get(row, 0)?, get(row, 1)?, places(ids))?;
+    }
+    Ok(())
+}
+
+/// The numbers of all lists, and how many places each should have.
+pub(super) fn sizes(db: &Connection) -> Result<BTreeMap<i64, i64>, Fault> {
+    let sql = "SELECT num, size FROM run_ids_list";
+    let sizes = all(db, sql, [], |row| Ok((get(row, 0)?, get(row, 1)?)))?;
+    Ok(sizes.into_iter().collect())
 }
 
 /// Removes what leads to keys that are gone.

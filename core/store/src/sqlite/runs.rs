@@ -47,7 +47,7 @@ fn with_entry<T>(
     key: i64,
     read: impl Fn(&Entry<'_>) -> Result<T, Fault>,
 ) -> Result<Option<T>, Fault> {
-    let sql = "SELECT first, events FROM run
+    let sql = "SELECT first, last, events FROM run
         WHERE first = (SELECT max(first) FROM run WHERE first <= ?1) AND last >= ?1";
     let found = one(db, sql, [key], |row| {
         for entry in entries(row)? {
@@ -67,7 +67,7 @@ pub(super) fn each(
     first: i64,
     mut look: impl FnMut(&Entry<'_>) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
-    let mut statement = db.prepare_cached("SELECT first, events FROM run WHERE first = ?1")?;
+    let mut statement = db.prepare_cached("SELECT first, last, events FROM run WHERE first = ?1")?;
     let mut rows = statement.query([first])?;
     while let Some(row) = rows.next()? {
         for entry in entries(row)? {
@@ -77,42 +77,41 @@ pub(super) fn each(
     Ok(())
 }
 
-/// The events of a row that begins with `first, events`.
+/// The events of a row that begins with `first, last, events`.
 fn entries<'a>(row: &'a Row<'_>) -> Result<Entries<'a>, Fault> {
-    let events = row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?;
-    Ok(Entries::of(get(row, 0)?, events))
+    let events = row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?;
+    Ok(Entries::of(get(row, 0)?, get(row, 1)?, events))
 }
 
-/// The numbers of a room's events in runs, ascending.
+/// The numbers of a room's events in runs. Where a run cannot be read to its end, those that lists of ids have there:
+/// who asks for one of them gets the error.
 pub(super) fn nums(db: &Connection, room: RoomNum) -> Result<Vec<EventNum>, Fault> {
-    let sql = "SELECT first, events FROM run WHERE first BETWEEN ?1 AND ?2 ORDER BY first";
-    let nums = all(db, sql, [key(room, 0), key(room, u32::MAX)], |row| {
-        let num = |entry: Result<Entry<'_>, Fault>| Ok(EventNum(from_key(entry?.key).1));
-        entries(row)?.map(num).collect::<Result<Vec<_>, Fault>>()
-    })?;
-    Ok(nums.concat())
-}
-
-/// Adds what is wrong with runs and with where their events are by id.
-pub(super) fn findings(db: &Connection, found: &mut Vec<String>) -> Result<(), Fault> {
-    for first in all(db, "SELECT first FROM run ORDER BY first", [], |row| get(row, 0))? {
-        let read = each(db, first, |entry| {
-            if run_ids::find(db, entry.hash)?.contains(&entry.key) {
-                return Ok(());
+    let num = |key| EventNum(from_key(key).1);
+    let (mut nums, mut damaged) = (Vec::new(), Vec::new());
+    let sql = "SELECT first, last, events FROM run WHERE first BETWEEN ?1 AND ?2 ORDER BY first";
+    let mut statement = db.prepare_cached(sql)?;
+    let mut rows = statement.query([key(room, 0), key(room, u32::MAX)])?;
+    while let Some(row) = rows.next()? {
+        for entry in entries(row)? {
+            match entry {
+                Ok(entry) => nums.push(num(entry.key)),
+                Err(fault) => damaged.push((get(row, 0)?..=get(row, 1)?, fault)),
             }
-            let (room, num) = from_key(entry.key);
-            found.push(format!(
-                "event {num} of room number {} is not found by its id",
-                room.0
-            ));
-            Ok(())
-        });
-        match read {
-            Err(Fault::Damaged(what)) => found.push(format!("the run that begins with key {first}: {what}")),
-            other => other?,
         }
     }
-    Ok(())
+    let Some((_, fault)) = damaged.first() else {
+        return Ok(nums);
+    };
+    let about = |lists: Fault| Fault::Damaged(format!("{}; {}", fault.text(), lists.text()));
+    let is_there = |key: &i64| damaged.iter().any(|(keys, _)| keys.contains(key));
+    run_ids::each(db, |_, _, ids| {
+        let keys = ids?.into_iter().map(|id| id.1);
+        let keys = keys.filter(|key| from_key(*key).0 == room && is_there(key));
+        nums.extend(keys.map(num));
+        Ok(())
+    })
+    .map_err(about)?;
+    Ok(nums)
 }
 
 /// Takes the events with these keys, ascending and all of one room, out of the runs that some of them may be in.

@@ -2,7 +2,7 @@
 
 use super::commit::{self, Counters};
 use super::fault::Fault;
-use super::{PAGE_BYTES, Shared};
+use super::{PAGE_BYTES, Shared, mend};
 use crate::model::Commit;
 use roomlet_wire::{Code, Error, Result, StreamPos};
 use rusqlite::{Connection, TransactionBehavior};
@@ -92,6 +92,22 @@ impl Writer {
         shrunk.map_err(|fault| fault.at(&self.shared.path, "shrink"))
     }
 
+    /// See [`mend::mend`]; in one transaction.
+    fn mend(&mut self) -> Result<()> {
+        let mended = self.transact_mend();
+        mended.map_err(|fault| fault.at(&self.shared.path, "mend"))
+    }
+
+    fn transact_mend(&mut self) -> Result<(), Fault> {
+        self.shared.place.check(&self.shared.path)?;
+        self.limit()?;
+        let mut transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        mend::mend(&mut transaction)?;
+        Ok(transaction.commit()?)
+    }
+
     /// Takes over a limit that was changed meanwhile.
     fn limit(&mut self) -> Result<(), Fault> {
         let max_pages =
@@ -138,6 +154,7 @@ const UNLIMITED_PAGES: u64 = 4_294_967_294;
 pub(super) enum Job {
     Commit(Commit, oneshot::Sender<Result<StreamPos>>),
     Shrink(oneshot::Sender<Result<()>>),
+    Mend(oneshot::Sender<Result<()>>),
 }
 
 /// The way to the writer; `None` inside once it is closed.
@@ -185,11 +202,24 @@ impl Committer {
 
     /// Gives the pages that are free back; `None` if it is closed.
     pub(super) async fn shrink(&self) -> Option<Result<()>> {
+        self.alone(Writer::shrink, Job::Shrink).await
+    }
+
+    /// Puts right what follows from other things; `None` if it is closed.
+    pub(super) async fn mend(&self) -> Option<Result<()>> {
+        self.alone(Writer::mend, Job::Mend).await
+    }
+
+    async fn alone(
+        &self,
+        inline: fn(&mut Writer) -> Result<()>,
+        job: fn(oneshot::Sender<Result<()>>) -> Job,
+    ) -> Option<Result<()>> {
         match self {
-            Self::Inline(writer) => Some(lock(writer).as_mut()?.shrink()),
+            Self::Inline(writer) => Some(inline(lock(writer).as_mut()?)),
             Self::Thread(thread) => {
                 let (done, result) = oneshot::channel();
-                lock(thread).as_ref()?.0.send(Job::Shrink(done)).ok()?;
+                lock(thread).as_ref()?.0.send(job(done)).ok()?;
                 result.await.ok()
             }
         }
@@ -211,18 +241,22 @@ impl Committer {
     }
 }
 
+/// Work that is no commit, and who waits for it.
+type Alone = (fn(&mut Writer) -> Result<()>, oneshot::Sender<Result<()>>);
+
 /// The writer thread: takes all commits that wait, and makes them durable together.
 fn serve(mut writer: Writer, queue: &Receiver<Job>) {
     while let Ok(first) = queue.recv() {
         let mut batch = Vec::new();
-        let mut shrink = None;
+        let mut alone: Option<Alone> = None;
         for job in std::iter::once(first).chain(queue.try_iter().take(BATCH - 1)) {
             match job {
                 Job::Commit(commit, done) => batch.push((commit, done)),
                 // After the commits that came with it: they free more, if anything.
-                Job::Shrink(done) => shrink = Some(done),
+                Job::Shrink(done) => alone = Some((Writer::shrink, done)),
+                Job::Mend(done) => alone = Some((Writer::mend, done)),
             }
-            if shrink.is_some() {
+            if alone.is_some() {
                 break;
             }
         }
@@ -234,8 +268,8 @@ fn serve(mut writer: Writer, queue: &Receiver<Job>) {
             // Whoever no longer waits does not want to know.
             let _ = done.send(result);
         }
-        if let Some(done) = shrink {
-            let _ = done.send(writer.shrink());
+        if let Some((work, done)) = alone {
+            let _ = done.send(work(&mut writer));
         }
     }
 }
