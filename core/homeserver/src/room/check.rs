@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 impl OpenRoom {
     /// Looks at every event and state of the room. With `repair`, what follows from other things is written anew. After some
-    /// of its events may have been lost (`has_lost`), what is in memory is read anew.
+    /// of its events may have been lost (`has_lost`), what is in memory is read anew, and what cites them waits for them.
     ///
     /// # Errors
     /// Of the store, where it cannot even be read.
@@ -24,6 +24,9 @@ impl OpenRoom {
         }
         self.check_members(repair, &mut found)?;
         self.check_missing_prevs(&held, repair, &mut found)?;
+        if has_lost {
+            self.list_lost_prevs(&held)?;
+        }
         Ok(found)
     }
 
@@ -193,6 +196,25 @@ impl OpenRoom {
                     membership: wanted.get(user).cloned(),
                 });
                 self.is_stale = true;
+            }
+        }
+        Ok(())
+    }
+
+    /// What was lost and is cited by events that are held is missing: other servers may have it.
+    fn list_lost_prevs(&mut self, held: &HashSet<EventNum>) -> Result<()> {
+        for &num in held {
+            let Some(row) = self.store.event_by_num(self.num(), num)? else {
+                continue;
+            };
+            // One whose JSON is no event was found before.
+            let Ok(pdu) = Pdu::from_store(row.json.as_bytes(), self.version()) else {
+                continue;
+            };
+            for prev in pdu.prev_events.iter().filter(|_| !row.flags.outlier) {
+                if !self.holds_fully(prev)? {
+                    self.missing_prev(prev.clone(), num)?;
+                }
             }
         }
         Ok(())

@@ -10,6 +10,7 @@ mod life;
 mod log;
 mod maintenance;
 mod members;
+mod mend;
 mod policy;
 mod redactions;
 mod restricted;
