@@ -232,7 +232,8 @@ impl Homeserver {
     }
 
     /// Reads all that is stored, and reports what does not fit together; with `repair`, what follows from other things
-    /// is put right. Commands on a room wait while it is looked at.
+    /// is put right, and events that cannot be read are deleted, so that the rest of their rooms can be used: make a copy of
+    /// the file first, if somebody may want to look at them. Commands on a room wait while it is looked at.
     pub async fn check_store(&self, repair: bool) -> Result<StoreReport> {
         self.inner.check_store(repair).await
     }

@@ -487,3 +487,30 @@ fn a_file_whose_structure_is_damaged_is_not_written_to() {
     let now: Vec<u8> = raw.query_row(sql, [], |row| row.get(0)).unwrap();
     assert_eq!(now.len(), 13);
 }
+
+#[test]
+fn mending_is_done_whole_or_not_at_all() {
+    let pair = Pair::new();
+    let (first, last) = pair.runs()[1];
+    let rowid = 1 << 32 | i64::from(first);
+    pair.change("run", "events", rowid, |events| events.truncate(events.len() - 3));
+    pair.sql("DELETE FROM run_ids WHERE list = 5");
+    let found = pair.found();
+    assert_eq!(found.len(), 4, "{found:?}");
+    // It fails after the run was cut and the lists were deleted.
+    pair.raw
+        .execute_batch(
+            "CREATE TRIGGER stop BEFORE INSERT ON run_ids WHEN NEW.ids IS NOT NULL
+            BEGIN SELECT RAISE(ABORT, 'stopped'); END",
+        )
+        .unwrap();
+    let error = block_on(pair.sqlite.mend()).unwrap_err();
+    assert_eq!(error.code(), Code::Store, "{error}");
+    assert!(error.about().ends_with("mend: stopped"), "{error}");
+    assert_eq!(pair.found(), found);
+    pair.raw.execute_batch("DROP TRIGGER stop").unwrap();
+    pair.mend();
+    pair.lose([last]);
+    pair.is_whole("mended");
+    pair.goes_on("mended");
+}

@@ -137,3 +137,35 @@ fn a_migration_that_fails_leaves_the_file_as_it_was() {
     let index: String = raw.query_row(sql, [], |row| row.get(0)).unwrap();
     assert_eq!(index, "CREATE INDEX event_id ON event (id)");
 }
+
+#[test]
+fn a_room_of_an_earlier_schema_goes_on_in_runs() {
+    for file in [FILE, FILE_2, FILE_3] {
+        let dir = TempDir::new();
+        fs::write(dir.db(), file).unwrap();
+        let store = open(&dir.db());
+        let room = RoomNum(9);
+        let before = store.event_nums(room).unwrap();
+        let next = before.last().unwrap().0 + 1;
+        let rows = || (next..next + 200).map(|num| event_row(num, num.into()));
+        // The last of the earlier ones comes once more, before the new ones.
+        let last = store.event_by_num(room, EventNum(next - 1)).unwrap().unwrap();
+        let rows = std::iter::once(last).chain(rows());
+        let writes = rows.clone().map(|row| Write::Event { room, row });
+        commit(&store, writes.collect::<Vec<_>>());
+        assert_eq!(store.findings().unwrap(), []);
+        for row in rows {
+            assert_eq!(store.event_by_num(room, row.num).unwrap(), Some(row.clone()));
+            assert_eq!(store.event(room, &row.id).unwrap(), Some(row));
+        }
+        let events = (0..next + 100).map(EventNum).collect();
+        let states = Vec::new();
+        commit(&store, [Write::Purge { room, events, states }]);
+        let left: Vec<EventNum> = (next + 100..next + 200).map(EventNum).collect();
+        assert_eq!(store.event_nums(room).unwrap(), left);
+        assert_eq!(store.findings().unwrap(), []);
+        // Nothing is wrong, so nothing changes.
+        block_on(store.mend()).unwrap();
+        assert_eq!(store.event_nums(room).unwrap(), left);
+    }
+}

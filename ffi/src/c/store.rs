@@ -12,10 +12,11 @@ use crate::convert;
 use std::{ffi::c_void, path::PathBuf};
 
 /// Reads all that is stored, and reports what does not fit together; with `repair` not 0, what follows from other things
-/// is put right. The result is a JSON object: `rooms`, `events` and `states`, how many were looked at, and `faults`, a
-/// list of objects of `kind` (`file`, `room`, `event-form`, `event-id`, `slot`, `auth-event`, `event-state`,
-/// `state-parent`, `state-event`, `extremity`, `current-state`, `member`, `missing-event`, `delivery`), `about` and
-/// `repaired`. Commands on a room wait while it is looked at. Any thread.
+/// is put right, and events that cannot be read are deleted, so that the rest of their rooms can be used: make a copy of
+/// the file first, if somebody may want to look at them. The result is a JSON object: `rooms`, `events` and `states`, how
+/// many were looked at, and `faults`, a list of objects of `kind` (`file`, `index`, `lost-event`, `room`, `event-form`,
+/// `event-id`, `slot`, `auth-event`, `event-state`, `state-parent`, `state-event`, `extremity`, `current-state`, `member`,
+/// `missing-event`, `delivery`), `about` and `repaired`. Commands on a room wait while it is looked at. Any thread.
 /// Errors: those of the store, where it cannot even be read.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn roomlet_store_check(

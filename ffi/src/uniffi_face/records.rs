@@ -191,8 +191,8 @@ pub struct StoreReport {
 /// Something in the store that does not fit together.
 #[derive(Clone, PartialEq, Eq, Debug, uniffi::Record)]
 pub struct StoreFault {
-    /// Its kind: `file`, `room`, `event-form`, `event-id`, `slot`, `auth-event`, `event-state`, `state-parent`,
-    /// `state-event`, `extremity`, `current-state`, `member`, `missing-event` or `delivery`.
+    /// Its kind: `file`, `index`, `lost-event`, `room`, `event-form`, `event-id`, `slot`, `auth-event`, `event-state`,
+    /// `state-parent`, `state-event`, `extremity`, `current-state`, `member`, `missing-event` or `delivery`.
     pub kind: String,
     /// What is wrong, and where.
     pub about: String,

@@ -194,7 +194,8 @@ class Homeserver:
     async def check_store(self, *, repair: bool = False) -> StoreReport:
         """Reads all that is stored, and reports what does not fit together.
 
-        With `repair`, what follows from other things is put right. Commands on a room wait while it is looked at.
+        With `repair`, what follows from other things is put right, and events that cannot be read are deleted, so that the
+        rest of their rooms can be used. Commands on a room wait while it is looked at.
         """
         return await bridge.call(self._inner.check_store(repair))
 
