@@ -354,7 +354,7 @@ async fn a_check_finds_what_does_not_fit_and_repairs_what_follows_from_the_rest(
     .await;
     assert_eq!(
         found,
-        unrepaired("extremity", "room ROOM: extremity number 4000 is not held")
+        repaired("extremity", "room ROOM: extremity number 4000 is not held")
     );
 
     let found = faults_after(|record, _, _| {
