@@ -156,15 +156,18 @@ impl OpenRoom {
     /// The members follow from the current state.
     fn check_members(&mut self, repair: bool, found: &mut Findings) -> Result<()> {
         let slots: Vec<(SlotNum, EventNum)> = self.current.iter().collect();
-        let mut wanted = BTreeMap::new();
+        let (mut wanted, mut unknown) = (BTreeMap::new(), BTreeMap::new());
         for (slot, num) in slots {
             // One that has no name was found before.
             let Ok(("m.room.member", key)) = self.slots.name(slot) else {
                 continue;
             };
             let Ok(user) = UserId::parse(key) else { continue };
-            // One that cannot be read was found before.
-            let Ok(event) = self.get(num) else { continue };
+            // One that cannot be read was found before. What is listed is all that is known of it.
+            let Ok(event) = self.get(num) else {
+                unknown.insert(user, num);
+                continue;
+            };
             if let Some(membership) = event.pdu().membership() {
                 wanted.insert(user, (membership.to_owned(), num));
             }
@@ -177,7 +180,12 @@ impl OpenRoom {
         let users: BTreeSet<&UserId> = wanted.keys().chain(listed.keys()).collect();
         let wrong = users
             .into_iter()
-            .filter(|user| wanted.get(*user) != listed.get(*user));
+            .filter(|user| wanted.get(*user) != listed.get(*user))
+            .filter(|user| {
+                unknown
+                    .get(*user)
+                    .is_none_or(|num| listed.get(*user).map(|row| row.1) != Some(*num))
+            });
         for user in wrong {
             let about = format!(
                 "room {}: member {user} is listed as {}, by the current state {}",

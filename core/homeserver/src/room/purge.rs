@@ -3,7 +3,7 @@
 use super::open::OpenRoom;
 use roomlet_room::state::StateMap;
 use roomlet_store::{EventFlags, EventRow, OutboxItem, StateRow, Store, TimelinePos, Write};
-use roomlet_wire::{Code, Error, EventId, EventNum, Pdu, Result, RoomNum, StateNum};
+use roomlet_wire::{Code, Error, EventId, EventNum, Pdu, Result, RoomNum, StateNum, UserId};
 use std::collections::BTreeSet;
 
 /// The name under which the store has the number after that of every room that was forgotten.
@@ -154,15 +154,32 @@ impl OpenRoom {
         Ok(events)
     }
 
+    /// Whether what decides about a user's leaving is there: nobody leaves a room that lost it.
+    fn may_leave(&self, user: &UserId) -> Result<bool> {
+        for (kind, key) in [
+            ("m.room.create", ""),
+            ("m.room.power_levels", ""),
+            ("m.room.member", user),
+        ] {
+            match self.current_event(kind, key) {
+                Ok(_) => {}
+                Err(error) if error.code() == Code::StoreDamaged => return Ok(false),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(true)
+    }
+
     /// Gives up the whole room with the next commit.
     ///
     /// # Errors
-    /// `Denied` while a user of this server is in it.
+    /// `Denied` while a user of this server is in it, who could leave.
     pub(crate) fn forget(&mut self) -> Result<()> {
         let joined = self.store.members(self.num(), Some("join"))?;
         if let Some(member) = joined
             .iter()
             .find(|member| member.user.server() == self.me.as_str())
+            && self.may_leave(&member.user)?
         {
             let about = format!("room {} cannot be forgotten: {} is in it", self.id(), member.user);
             return Err(Error::new(Code::Denied, about));

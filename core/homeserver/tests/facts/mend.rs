@@ -5,7 +5,8 @@ use roomlet_homeserver::{
     AllowAll, Code, Config, CreateRoom, EventId, Homeserver, Preset, RoomId, ServerName, StoreKind,
     StoreReport, Trust, UserId,
 };
-use roomlet_store::{SqliteOptions, SqliteStore, Store as _};
+use roomlet_store::{Commit, SqliteOptions, SqliteStore, Store as _, Write};
+use roomlet_wire::EventNum;
 use roomlet_world::World;
 use rusqlite::{Connection, params};
 use std::{
@@ -108,7 +109,7 @@ impl Test {
         assert_eq!(db.execute(sql, params![first, events]).unwrap(), 1);
         let store = store(&self.file).await;
         let room = store.room(&self.room).unwrap().unwrap().num;
-        let is_lost = |num: &u32| store.event_by_num(room, roomlet_wire::EventNum(*num)).is_err();
+        let is_lost = |num: &u32| store.event_by_num(room, EventNum(*num)).is_err();
         let lost = (0..=last as u32).find(is_lost).unwrap();
         (lost, last as u32)
     }
@@ -226,10 +227,7 @@ async fn a_room_that_lost_events_in_the_middle_has_all_others() {
     drop(hs);
     let store = store(&test.file).await;
     let room = store.room(&test.room).unwrap().unwrap().num;
-    let missing = (
-        test.said[(last - base) as usize].clone(),
-        roomlet_wire::EventNum(last + 1),
-    );
+    let missing = (test.said[(last - base) as usize].clone(), EventNum(last + 1));
     assert_eq!(store.missing_prevs(room).unwrap(), [missing]);
     drop(store);
     let hs = open(&test.world, &test.file).await;
@@ -279,4 +277,40 @@ async fn a_damaged_list_of_ids_refuses_events_until_a_repair() {
     test.repair(&hs, &expected).await;
     test.goes_on(&hs, &(0..SAID).collect::<Vec<_>>()).await;
     hs.close().await;
+}
+
+#[tokio::test]
+async fn a_room_that_lost_its_beginning_can_be_read_and_forgotten() {
+    // The create event, and the member's own.
+    for num in [0, 1] {
+        let test = Test::new().await;
+        let store = store(&test.file).await;
+        let room = store.room(&test.room).unwrap().unwrap().num;
+        let purge = Write::Purge {
+            room,
+            events: vec![EventNum(num)],
+            states: Vec::new(),
+        };
+        let writes = vec![purge];
+        store.commit(Commit { writes }).await.unwrap();
+        drop(store);
+        let hs = open(&test.world, &test.file).await;
+        let report = hs.check_store(true).await.unwrap();
+        let about = format!(
+            "room {}: state 1 names event number 0, which is not held",
+            test.room
+        );
+        let faults = report.faults.iter().map(|fault| (fault.kind, fault.is_repaired));
+        assert!(!faults.clone().any(|(kind, _)| kind == "member"), "{report:?}");
+        assert!(faults.clone().all(|(_, is_repaired)| !is_repaired), "{report:?}");
+        assert_eq!(report.faults.iter().any(|fault| fault.about == about), num == 0);
+        let left = hs.leave(&test.alice, &test.room, None).await;
+        let error = left.unwrap_err();
+        assert_eq!(error.code(), Code::StoreDamaged);
+        let told = format!("event {num} of room number 1 is not in the store");
+        assert_eq!(error.about(), told);
+        hs.forget_room(&test.room).await.unwrap();
+        assert_eq!(hs.check_store(false).await.unwrap(), StoreReport::default());
+        hs.close().await;
+    }
 }

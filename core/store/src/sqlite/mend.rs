@@ -135,6 +135,7 @@ fn look_at_rows(db: &Connection, look: &mut Look) -> Result<(), Fault> {
 /// in memory until it is whole, 20 bytes for each event of runs.
 pub(super) fn mend(transaction: &mut Transaction<'_>) -> Result<(), Fault> {
     let db: &Connection = transaction;
+    // Nothing is made from what SQLite itself does not believe: a row at another number would be believed then.
     let structure = "PRAGMA integrity_check(1)";
     if let Some(finding) = one(db, structure, [], |row| get::<String>(row, 0))?.filter(|found| found != "ok")
     {
@@ -320,7 +321,7 @@ fn scan_run(row: &Row<'_>, see: &mut impl FnMut(&Entry<'_>) -> Result<(), Fault>
 }
 
 /// The number after that of the last event that the room ever had.
-fn end_of_room(db: &Connection, room: RoomNum) -> Result<Option<u32>, Fault> {
+fn end_of_room(db: &Connection, room: RoomNum) -> Result<Option<i64>, Fault> {
     let sql = "SELECT next_event FROM room WHERE num = ?1";
     Ok(all(db, sql, [room.0], |row| get(row, 0))?.pop())
 }

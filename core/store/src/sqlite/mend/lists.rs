@@ -146,7 +146,7 @@ fn superfluous(db: &Connection, wanted: &[Place], place: Place, out: &mut Differ
     let alike = wanted[wanted.partition_point(|place| place.0 < beginning)..].iter();
     let mut alike = alike.take_while(|place| place.0 == beginning);
     let is_elsewhere = alike.any(|place| from_key(place.1).0 == room);
-    let was_given = end_of_room(db, room)?.is_some_and(|end| num < end);
+    let was_given = end_of_room(db, room)?.is_some_and(|end| i64::from(num) < end);
     match is_held || is_elsewhere || !was_given {
         true => out.strange.push(key),
         false => out.lost.push(key),
