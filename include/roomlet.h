@@ -776,7 +776,8 @@ roomlet_code roomlet_room_purge_history(struct roomlet_server *server,
 /**
  * Deletes all there is of a room, pending invites too, and gives the disk space back; the result is empty. What other
  * servers are still owed of it goes out all the same. Any thread.
- * Errors: ROOMLET_DENIED while a user of this server is in it, ROOMLET_UNKNOWN_ROOM, ROOMLET_BAD_ID.
+ * Errors: ROOMLET_DENIED while a user of this server is in it who could leave, ROOMLET_UNKNOWN_ROOM,
+ * ROOMLET_BAD_ID.
  */
 roomlet_code roomlet_room_forget(struct roomlet_server *server,
                                  struct roomlet_bytes room_id,

@@ -226,7 +226,7 @@ impl Homeserver {
     /// of it goes out all the same.
     ///
     /// # Errors
-    /// `Denied` while a user of this server is in it.
+    /// `Denied` while a user of this server is in it who could leave: in a room that lost its create event nobody can.
     pub async fn forget_room(&self, room: &RoomId) -> Result<()> {
         self.inner.forget_room(room).await
     }

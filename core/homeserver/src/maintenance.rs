@@ -73,8 +73,10 @@ impl Inner {
     /// See [`Homeserver::check_store`](crate::Homeserver::check_store).
     pub(crate) async fn check_store(&self, repair: bool) -> Result<StoreReport> {
         self.check_open()?;
-        let mut report = StoreReport::default();
-        report.faults = self.check_medium(repair).await?;
+        let mut report = StoreReport {
+            faults: self.check_medium(repair).await?,
+            ..StoreReport::default()
+        };
         let has_lost = repair && report.faults.iter().any(|fault| fault.kind == "lost-event");
         for (num, id) in self.store.rooms()? {
             report.rooms += 1;

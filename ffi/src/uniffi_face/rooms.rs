@@ -99,7 +99,7 @@ impl Homeserver {
     /// of it goes out all the same.
     ///
     /// # Errors
-    /// 300 `Denied` while a user of this server is in it, 400 `UnknownRoom`.
+    /// 300 `Denied` while a user of this server is in it who could leave, 400 `UnknownRoom`.
     pub async fn forget_room(&self, room_id: String) -> Result<(), RoomletError> {
         let room = room(&room_id)?;
         self.run(|server| async move { server.forget_room(&room).await })

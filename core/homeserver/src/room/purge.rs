@@ -173,7 +173,7 @@ impl OpenRoom {
     /// Gives up the whole room with the next commit.
     ///
     /// # Errors
-    /// `Denied` while a user of this server is in it, who could leave.
+    /// `Denied` while a user of this server is in it who could leave.
     pub(crate) fn forget(&mut self) -> Result<()> {
         let joined = self.store.members(self.num(), Some("join"))?;
         if let Some(member) = joined

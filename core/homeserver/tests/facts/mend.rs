@@ -29,9 +29,9 @@ struct Test {
     said: Vec<EventId>,
 }
 
-async fn open(world: &World, file: &PathBuf) -> Homeserver {
+async fn open(world: &World, file: &Path) -> Homeserver {
     let name = ServerName::parse("a.test").unwrap();
-    let config = Config::new(name.clone(), StoreKind::File(file.clone()));
+    let config = Config::new(name.clone(), StoreKind::File(file.to_owned()));
     Homeserver::open(config, world.env(&name), Arc::new(AllowAll))
         .await
         .unwrap()
