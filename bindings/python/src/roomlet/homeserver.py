@@ -195,7 +195,8 @@ class Homeserver:
         """Reads all that is stored, and reports what does not fit together.
 
         With `repair`, what follows from other things is put right, and events that cannot be read are deleted, so that the
-        rest of their rooms can be used. Commands on a room wait while it is looked at.
+        rest of their rooms can be used: make a copy of the file first, if somebody may want to look at them. Commands on
+        a room wait while it is looked at.
         """
         return await bridge.call(self._inner.check_store(repair))
 

@@ -76,7 +76,8 @@ extension Homeserver {
 
     /// Reads all that is stored, and reports what does not fit together. Commands on a room wait while it is looked at.
     ///
-    /// - Parameter repair: What follows from other things is put right.
+    /// - Parameter repair: What follows from other things is put right, and events that cannot be read are deleted, so that
+    ///   the rest of their rooms can be used: make a copy of the file first, if somebody may want to look at them.
     public func checkStore(repair: Bool = false) async throws -> StoreReport {
         try await cancellable { try await $0.checkStore(repair: repair) }
     }

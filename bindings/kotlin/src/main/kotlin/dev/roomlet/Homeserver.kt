@@ -112,7 +112,8 @@ public class Homeserver private constructor(private val native: Native) : AutoCl
 
     /**
      * Reads all that is stored, and reports what does not fit together; with [repair], what follows from other things
-     * is put right. Commands on a room wait while it is looked at.
+     * is put right, and events that cannot be read are deleted, so that the rest of their rooms can be used: make a copy of
+     * the file first, if somebody may want to look at them. Commands on a room wait while it is looked at.
      */
     public suspend fun checkStore(repair: Boolean = false): StoreReport = translated { native.checkStore(repair) }
 
