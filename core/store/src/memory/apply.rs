@@ -3,7 +3,9 @@
 use super::{Data, RoomData};
 use crate::invite;
 use crate::model::*;
-use roomlet_wire::{Code, Error, EventId, EventNum, Result, RoomId, RoomNum, StateNum, StreamPos, UserId};
+use roomlet_wire::{
+    Code, Error, EventId, EventNum, Result, RoomId, RoomNum, ServerName, StateNum, StreamPos, UserId,
+};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hash;
 
@@ -72,7 +74,7 @@ impl Data {
                 self.room(room).missing_prevs.insert((missing, child));
             }
             Write::FoundPrev { room, missing } => {
-                self.room(room).missing_prevs.retain(|(id, _)| *id != missing);
+                keep_pairs(&mut self.room(room).missing_prevs, &|id, _| *id != missing);
             }
             Write::Redaction { room, target, by } => {
                 self.room(room).redactions.insert((target, by));
@@ -108,7 +110,7 @@ impl Data {
             Write::Update(update) => self.update(update),
             Write::Purge { room, events, states } => self.purge(room, &events, &states),
             Write::Forget { room, id } => self.forget(room, &id),
-            Write::TrimUpdates(up_to) => self.updates.retain(|pos, _| *pos > up_to),
+            Write::TrimUpdates(up_to) => keep_updates(&mut self.updates, &|pos, _| pos > up_to),
             Write::Account(user) => {
                 self.accounts.insert(user);
             }
@@ -126,8 +128,7 @@ impl Data {
             Write::TrimTxnReplies(before) => self.txn_replies.retain(|_, (_, at)| *at >= before),
             Write::Stage(pdu) => self.stage(pdu),
             Write::Unstage { room, event } => {
-                self.staged
-                    .retain(|_, pdu| pdu.room != room || pdu.event != event);
+                self.unstage(&|pdu| pdu.room == room && pdu.event == event);
             }
             Write::Outbox { destination, item } => {
                 self.last_outbox += 1;
@@ -138,7 +139,7 @@ impl Data {
             }
             Write::OutboxDone { destination, up_to } => {
                 if let Some(rows) = self.outbox.get_mut(&destination) {
-                    rows.retain(|seq, _| *seq > up_to);
+                    keep_owed(rows, &mut |seq, _| seq > up_to);
                     if rows.is_empty() {
                         self.outbox.remove(&destination);
                     }
@@ -162,10 +163,13 @@ impl Data {
         }
     }
 
+    /// Not copied to where it is called: that makes the library larger by a hundredth.
+    #[inline(never)]
     fn room(&mut self, room: RoomNum) -> &mut RoomData {
         self.rooms.entry(room).or_default()
     }
 
+    #[inline(never)]
     fn update(&mut self, update: Update) {
         self.last_update.0 += 1;
         self.updates.insert(self.last_update, update);
@@ -206,20 +210,17 @@ impl Data {
         }
         data.states.retain(|num, _| !states.contains(num));
         let held = &data.events;
-        data.missing_prevs.retain(|(_, child)| held.contains_key(child));
-        data.redactions.retain(|(_, by)| held.contains_key(by));
-        for rows in self.outbox.values_mut() {
-            rows.retain(|_, item| match item {
-                OutboxItem::Pdu { room: of, event } => *of != room || held.contains_key(event),
-                OutboxItem::Forgotten { .. } | OutboxItem::Edu(_) => true,
-            });
-        }
-        self.outbox.retain(|_, rows| !rows.is_empty());
+        keep_pairs(&mut data.missing_prevs, &|_, child| held.contains_key(&child));
+        keep_pairs(&mut data.redactions, &|_, by| held.contains_key(&by));
+        keep_owed_to_all(&mut self.outbox, &mut |item| match item {
+            OutboxItem::Pdu { room: of, event } => *of != room || held.contains_key(event),
+            OutboxItem::Forgotten { .. } | OutboxItem::Edu(_) => true,
+        });
         let Some(id) = data.record.as_ref().map(|record| &record.id) else {
             return;
         };
         let nums = &data.event_nums;
-        self.updates.retain(|_, update| match update {
+        keep_updates(&mut self.updates, &|_, update| match update {
             Update::Event { room, event }
             | Update::State {
                 room,
@@ -238,24 +239,21 @@ impl Data {
             .unwrap_or_default();
         self.room_nums.remove(id);
         self.invites.retain(|(_, of), _| of != id);
-        self.staged.retain(|_, pdu| pdu.room != room);
+        self.unstage(&|pdu| pdu.room == room);
         let results = format!("{} ", room.0);
         self.client_txns
             .retain(|(_, txn_id), _| !txn_id.starts_with(&results));
-        for rows in self.outbox.values_mut() {
-            rows.retain(|_, item| {
-                let owed = match item {
-                    OutboxItem::Pdu { room: of, event } if *of == room => events.get(event),
-                    _ => return true,
-                };
-                let Some(row) = owed else { return false };
-                let json = row.json.to_string();
-                *item = OutboxItem::Forgotten { room, json };
-                true
-            });
-        }
-        self.outbox.retain(|_, rows| !rows.is_empty());
-        self.updates.retain(|_, update| update.room() != id);
+        keep_owed_to_all(&mut self.outbox, &mut |item| {
+            let owed = match item {
+                OutboxItem::Pdu { room: of, event } if *of == room => events.get(event),
+                _ => return true,
+            };
+            let Some(row) = owed else { return false };
+            let json = row.json.to_string();
+            *item = OutboxItem::Forgotten { room, json };
+            true
+        });
+        keep_updates(&mut self.updates, &|_, update| update.room() != id);
     }
 
     /// A PDU that comes again keeps its place and takes the newer origin: that server has just shown to be up.
@@ -271,6 +269,10 @@ impl Data {
                 self.staged.insert(self.last_staged, pdu);
             }
         }
+    }
+
+    fn unstage(&mut self, is_done: &dyn Fn(&StagedPdu) -> bool) {
+        self.staged.retain(|_, pdu| !is_done(pdu));
     }
 
     /// FED-17: a known id keeps its key; validity grows only by a row with that same key.
@@ -304,6 +306,29 @@ impl RoomData {
         self.event_nums.insert(row.id.clone(), row.num);
         self.events.insert(row.num, row);
     }
+}
+
+fn keep_pairs(pairs: &mut BTreeSet<(EventId, EventNum)>, keep: &dyn Fn(&EventId, EventNum) -> bool) {
+    pairs.retain(|(id, num)| keep(id, *num));
+}
+
+fn keep_updates(updates: &mut BTreeMap<StreamPos, Update>, keep: &dyn Fn(StreamPos, &Update) -> bool) {
+    updates.retain(|pos, update| keep(*pos, update));
+}
+
+fn keep_owed(rows: &mut BTreeMap<u64, OutboxItem>, keep: &mut dyn FnMut(u64, &mut OutboxItem) -> bool) {
+    rows.retain(|seq, item| keep(*seq, item));
+}
+
+/// As [`keep_owed`], of what is owed to any server.
+fn keep_owed_to_all(
+    outbox: &mut BTreeMap<ServerName, BTreeMap<u64, OutboxItem>>,
+    keep: &mut dyn FnMut(&mut OutboxItem) -> bool,
+) {
+    for rows in outbox.values_mut() {
+        keep_owed(rows, &mut |_, item| keep(item));
+    }
+    outbox.retain(|_, rows| !rows.is_empty());
 }
 
 /// Keeps the newest PDU of each room, and every EDU.

@@ -179,12 +179,12 @@ fn rewrite(db: &Connection, first: i64) -> Result<Vec<i64>, Fault> {
         db,
         "WHERE first = ?1",
         Some(first),
-        |entry| {
+        &mut |entry| {
             kept.extend_from_slice(entry.bytes);
             keys.push(entry.key);
             Ok(())
         },
-        |scanned| {
+        &mut |scanned| {
             run = Some(scanned);
             Ok(())
         },
@@ -262,18 +262,18 @@ impl Scanned {
 /// All events of runs that can be read, and each run after its events.
 fn scan(
     db: &Connection,
-    see: impl FnMut(&Entry<'_>) -> Result<(), Fault>,
-    end: impl FnMut(Scanned) -> Result<(), Fault>,
+    mut see: impl FnMut(&Entry<'_>) -> Result<(), Fault>,
+    mut end: impl FnMut(Scanned) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
-    scan_where(db, "WHERE ?1 IS NULL", None, see, end)
+    scan_where(db, "WHERE ?1 IS NULL", None, &mut see, &mut end)
 }
 
 fn scan_where(
     db: &Connection,
     which: &str,
     first: Option<i64>,
-    mut see: impl FnMut(&Entry<'_>) -> Result<(), Fault>,
-    mut end: impl FnMut(Scanned) -> Result<(), Fault>,
+    see: &mut dyn FnMut(&Entry<'_>) -> Result<(), Fault>,
+    end: &mut dyn FnMut(Scanned) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
     let sql = format!(
         "SELECT first, last, events, low, high,
@@ -283,12 +283,12 @@ fn scan_where(
     let mut statement = db.prepare_cached(&sql)?;
     let mut rows = statement.query([first])?;
     while let Some(row) = rows.next()? {
-        end(scan_run(row, &mut see)?)?;
+        end(scan_run(row, see)?)?;
     }
     Ok(())
 }
 
-fn scan_run(row: &Row<'_>, see: &mut impl FnMut(&Entry<'_>) -> Result<(), Fault>) -> Result<Scanned, Fault> {
+fn scan_run(row: &Row<'_>, see: &mut dyn FnMut(&Entry<'_>) -> Result<(), Fault>) -> Result<Scanned, Fault> {
     let (first, last): (i64, i64) = (get(row, 0)?, get(row, 1)?);
     let end_of_room = key(from_key(first).0, u32::MAX);
     let bound = get::<Option<i64>>(row, 5)?.map_or(end_of_room, |next| end_of_room.min(next - 1));
