@@ -6,6 +6,7 @@ mod context;
 mod damage;
 mod demo;
 mod diff;
+mod faults;
 mod fuzz;
 mod header;
 mod hosts;
@@ -99,6 +100,8 @@ enum Command {
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
+    /// Lets each call of a store fail in turn and checks that nothing is lost; takes minutes
+    Faults,
     /// Damages files of a store at random and checks that nothing panics, hangs or grows
     Damage {
         /// How many files
@@ -172,6 +175,7 @@ fn run(context: &Context, command: Command) -> anyhow::Result<()> {
         } => diff::run(context, rooms, from, &versions),
         Command::Fuzz { seconds, target } => fuzz::run(context, seconds, target.as_deref()),
         Command::Torture { kills, seed } => torture::run(context, kills, seed),
+        Command::Faults => faults::run(context),
         Command::Damage { files } => damage::run(context, files),
         Command::Abi => abi::run(context),
         Command::Parity => parity::run(context),

@@ -98,7 +98,7 @@ fn nothing_is_lost_when_a_call_of_the_store_of_a_server_with_a_gap_fails() {
 
 /// As above, with every moment.
 #[test]
-#[ignore = "takes minutes"]
+#[ignore = "takes minutes: `cargo xtask faults`"]
 fn nothing_is_lost_whichever_call_fails() {
     for victim in 0..3 {
         for (width, step) in [(1, 1), (2, 3), (4, 5), (8, 9), (15, 16), (40, 41)] {
