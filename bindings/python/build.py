@@ -43,8 +43,8 @@ PATCHES = [
 
 def _uniffi_set_future_result(""",
     ),
-    # A callback that cannot run has to be answered all the same, or roomlet waits for it. And its coroutine is made on the
-    # event loop: one made before would be complained of as never awaited if the loop closes first.
+    # A callback that cannot run has to be answered all the same, or roomlet waits for it. And its coroutine is made when the
+    # event loop takes its first step: one made before would be complained of as never awaited if the loop stops first.
     (
         """                _UniffiFfiConverterString.lower(repr(e)),
             )
@@ -67,13 +67,36 @@ def _uniffi_set_future_result(""",
     ),
     (
         "def _uniffi_trait_interface_call_async_with_error(",
-        """class _UniffiCallbackTask:
+        """class _UniffiLateCoroutine(_UniffiCoroutine):
+    def __init__(self, make):
+        self._make = make
+        self._made = None
+
+    def _coroutine(self):
+        if self._made is None:
+            self._made = self._make()
+        return self._made
+
+    def send(self, value):
+        return self._coroutine().send(value)
+
+    def throw(self, *error):
+        return self._coroutine().throw(*error)
+
+    def close(self):
+        if self._made is not None:
+            self._made.close()
+
+    def __await__(self):
+        return self._coroutine().__await__()
+
+class _UniffiCallbackTask:
     def __init__(self, make_coroutine):
         self._make_coroutine = make_coroutine
         self._task = None
 
     def start(self):
-        self._task = asyncio.ensure_future(self._make_coroutine())
+        self._task = asyncio.ensure_future(_UniffiLateCoroutine(self._make_coroutine))
         # What ends the program is raised by the event loop itself.
         self._task.add_done_callback(lambda task: task.cancelled() or task.exception())
 
@@ -84,6 +107,10 @@ def _uniffi_set_future_result(""",
         self._task.cancel()
 
 def _uniffi_trait_interface_call_async_with_error(""",
+    ),
+    (
+        "import asyncio\n",
+        "import asyncio\nfrom collections.abc import Coroutine as _UniffiCoroutine\n",
     ),
     # A call that is cancelled may have its result already, which nobody would free: a server would stay open for ever.
     (

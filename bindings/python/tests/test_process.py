@@ -63,6 +63,26 @@ kept[0].close()
 gc.collect()
 """
 
+STOPPED_AT_ONCE = """
+import gc
+from roomlet._native import bindings
+
+kept.append(asyncio.new_event_loop())
+
+async def called() -> None:
+    raise AssertionError
+
+# The event loop learns of a callback, and stops before it takes the first step.
+call = bindings._UniffiCallbackTask(called)
+kept[0].call_soon(call.start)
+kept[0].call_soon(kept[0].stop)
+kept[0].run_forever()
+kept[0].close()
+del call
+gc.collect()
+print("@alice:one.test")
+"""
+
 LET_GO = """
 async def main() -> None:
     server = await Homeserver.open("one.test", transport=Nowhere())
@@ -127,7 +147,9 @@ assert os.waitpid(pid, 0)[1] == 0
 """
 
 
-@pytest.mark.parametrize("program", [CLOSED, LEFT_OPEN, LEFT_WAITING, STOPPED, LET_GO, INTERRUPTED, FORKED])
+@pytest.mark.parametrize(
+    "program", [CLOSED, LEFT_OPEN, LEFT_WAITING, STOPPED, STOPPED_AT_ONCE, LET_GO, INTERRUPTED, FORKED]
+)
 def test_process_ends_cleanly(program: str, tmp_path: Path) -> None:
     package = Path(roomlet.__file__).parent.parent
     for run in range(RUNS):
@@ -138,6 +160,6 @@ def test_process_ends_cleanly(program: str, tmp_path: Path) -> None:
             env={"PYTHONPATH": str(package)},
         )
         # asyncio tells of tasks that were left behind.
-        said = "" if program in (LEFT_OPEN, LEFT_WAITING, STOPPED) else ended.stderr
+        said = "" if program in (LEFT_OPEN, LEFT_WAITING, STOPPED, STOPPED_AT_ONCE) else ended.stderr
         assert (ended.returncode, ended.stdout, said) == (0, "@alice:one.test\n", "")
         assert "never awaited" not in ended.stderr
