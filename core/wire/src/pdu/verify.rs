@@ -54,7 +54,7 @@ impl Pdu<Parsed> {
     /// # Errors
     /// [`Code::MissingSignature`], [`Code::UnknownKey`], [`Code::ExpiredKey`], [`Code::BadSignature`].
     pub fn verify(self, keys: &dyn KeyRing) -> Result<Pdu<Verified>> {
-        self.check_signed(keys, |key, message, signature| {
+        self.check_signed(keys, &mut |key, message, signature| {
             key.verifies_base64(message.as_bytes(), signature)
         })?;
         Ok(self.trust_signatures())
@@ -70,7 +70,7 @@ impl Pdu<Parsed> {
         let mut checks = Vec::with_capacity(pdus.len());
         for pdu in &pdus {
             let first = batch.len();
-            let signed = pdu.check_signed(keys, |key, message, signature| {
+            let signed = pdu.check_signed(keys, &mut |key, message, signature| {
                 batch.push(key, message.as_bytes(), signature);
                 true
             });
@@ -91,12 +91,12 @@ impl Pdu<Parsed> {
     fn check_signed(
         &self,
         keys: &dyn KeyRing,
-        mut verifies: impl FnMut(&PublicKey, &str, &str) -> bool,
+        verifies: &mut dyn FnMut(&PublicKey, &str, &str) -> bool,
     ) -> Result<()> {
         let redaction = self.redaction();
         for server in &all_signers(self, redaction.as_ref()) {
             let signed = self.signatures().get(server).and_then(Raw::as_object);
-            check_signatures(self, &self.1.signing_form, signed, server, keys, &mut verifies)?;
+            check_signatures(self, &self.1.signing_form, signed, server, keys, verifies)?;
         }
         Ok(())
     }
@@ -148,10 +148,11 @@ impl Pdu<Verified> {
     ) -> Result<Self> {
         let signed = other.get("signatures");
         let signed = signed.and_then(|all| all.get(server)?.as_object());
-        let verifies = |key: &PublicKey, message: &str, signature: &str| {
+        let mut verifies = |key: &PublicKey, message: &str, signature: &str| {
             key.verifies_base64(message.as_bytes(), signature)
         };
-        let (id, signature) = check_signatures(self, &signing_form(self), signed, server, keys, verifies)?;
+        let (id, signature) =
+            check_signatures(self, &signing_form(self), signed, server, keys, &mut verifies)?;
         Ok(self.with_signatures(server, [(id.into_owned(), signature.into_owned())]))
     }
 
@@ -242,7 +243,7 @@ fn check_signatures<'a>(
     signed: Option<Object<'a>>,
     server: &str,
     keys: &dyn KeyRing,
-    mut verifies: impl FnMut(&PublicKey, &str, &str) -> bool,
+    verifies: &mut dyn FnMut(&PublicKey, &str, &str) -> bool,
 ) -> Result<(Cow<'a, str>, Cow<'a, str>)> {
     let mut first = None;
     let mut unusable = None;
