@@ -167,7 +167,6 @@ impl Inner {
         work: impl Fn(&View<'_>, Vec<T>) -> Vec<R> + Sync,
         panicked: impl Fn(Error) -> R,
     ) -> Vec<R> {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let on_one_core = |part: Vec<T>| -> Vec<R> {
             let keys = self.keys.view();
             let mut results = Vec::with_capacity(part.len());
@@ -176,7 +175,12 @@ impl Inner {
             }
             results
         };
-        if things.len() < PARALLEL_FROM || cores == 1 {
+        if things.len() < PARALLEL_FROM {
+            return on_one_core(things);
+        }
+        // Asked only now: it reads files of the system.
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        if cores == 1 {
             return on_one_core(things);
         }
         let share = things.len().div_ceil(cores);
@@ -198,7 +202,7 @@ impl Inner {
 }
 
 /// Parts of `size` things each; the last may have fewer.
-fn parts_of<T>(things: Vec<T>, size: usize) -> impl Iterator<Item = Vec<T>> {
+pub(crate) fn parts_of<T>(things: Vec<T>, size: usize) -> impl Iterator<Item = Vec<T>> {
     let mut rest = things.into_iter();
     std::iter::from_fn(move || {
         let part: Vec<T> = rest.by_ref().take(size).collect();

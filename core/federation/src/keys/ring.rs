@@ -88,16 +88,16 @@ impl Ring {
 
     /// Whether asking for the key again might make it valid at `at`.
     pub(super) fn would_fetch(&self, server: &str, id: &str, at: i64, now: i64) -> bool {
-        self.is_asked_for(server, id)
-            // Where the store does not say what is held, what comes of asking does.
-            && self
-                .keys_of(server)
-                .map_or_else(|error| error.is_outage(), |keys| might_renew(&keys, id, at, now))
+        let renew = || self.keys_of(server).map(|keys| might_renew(&keys, id, at, now));
+        self.is_asked_for(server, id, renew)
     }
 
-    /// Whether there is anybody to ask for a key of this server with this id.
-    fn is_asked_for(&self, server: &str, id: &str) -> bool {
-        server != self.me.as_str() && KeyId::names_ed25519(id)
+    /// Whether a key of this server with this id is asked for, where `might_renew` tells of the keys that are held.
+    fn is_asked_for(&self, server: &str, id: &str, might_renew: impl FnOnce() -> Result<bool>) -> bool {
+        server != self.me.as_str()
+            && KeyId::names_ed25519(id)
+            // Where the store does not say what is held, what comes of asking does.
+            && might_renew().unwrap_or_else(|error| error.is_outage())
     }
 
     /// See [`KeyCache::request_key`](super::KeyCache::request_key).
@@ -220,11 +220,9 @@ impl View<'_> {
     pub fn lacks_any(&self, pdu: &Pdu<Parsed>) -> bool {
         let mut lacks = false;
         pdu.each_needed_key(|server, id| {
-            let renew = |keys: &ServerKeys| might_renew(keys, id, pdu.origin_server_ts, self.now);
-            lacks |= self.ring.is_asked_for(server, id)
-                && self
-                    .with_keys(server, renew)
-                    .unwrap_or_else(|error| error.is_outage());
+            let might_renew = |keys: &ServerKeys| might_renew(keys, id, pdu.origin_server_ts, self.now);
+            let renew = || self.with_keys(server, might_renew);
+            lacks |= self.ring.is_asked_for(server, id, renew);
         });
         lacks
     }

@@ -6,6 +6,7 @@ mod reading;
 use crate::{
     inner::Inner,
     room::{Arrival, OpenRoom, Outcome, RoomHandle},
+    verify::parts_of,
 };
 use archive::{Archive, BATCH, Lines};
 use reading::Reading;
@@ -163,9 +164,7 @@ impl Import {
             let waiting = std::mem::take(&mut self.waiting);
             self.waiting_bytes = 0;
             let count = waiting.len();
-            let mut rest = waiting.into_iter().peekable();
-            while rest.peek().is_some() {
-                let batch = rest.by_ref().take(BATCH).collect();
+            for batch in parts_of(waiting, BATCH) {
                 let taken = take(handle, batch).await?;
                 self.count(taken);
             }

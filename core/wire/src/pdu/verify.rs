@@ -54,10 +54,8 @@ impl Pdu<Parsed> {
     /// # Errors
     /// [`Code::MissingSignature`], [`Code::UnknownKey`], [`Code::ExpiredKey`], [`Code::BadSignature`].
     pub fn verify(self, keys: &dyn KeyRing) -> Result<Pdu<Verified>> {
-        self.check_signed(keys, &mut |key, message, signature| {
-            key.verifies_base64(message.as_bytes(), signature)
-        })?;
-        Ok(self.trust_signatures())
+        let redaction = self.check_signed(keys, &mut verifies_alone)?;
+        Ok(self.verified(redaction))
     }
 
     /// As [`verify`](Self::verify) for each of several events, for a tenth less work; results are in their order. What is
@@ -82,33 +80,39 @@ impl Pdu<Parsed> {
                 // Which error it is depends on the first that does not verify.
                 return pdu.verify(keys);
             }
-            signed.map(|()| pdu.trust_signatures())
+            signed.map(|redaction| pdu.verified(redaction))
         });
         judged.collect()
     }
 
-    /// Whether all that must have signed the event have, where `verifies` tells of each signature.
+    /// Whether all that must have signed the event have, where `verifies` tells of each signature. Gives the form that is
+    /// judged instead of the event, if there is one.
     fn check_signed(
         &self,
         keys: &dyn KeyRing,
         verifies: &mut dyn FnMut(&PublicKey, &str, &str) -> bool,
-    ) -> Result<()> {
+    ) -> Result<Option<Event>> {
         let redaction = self.redaction();
         for server in &all_signers(self, redaction.as_ref()) {
             let signed = self.signatures().get(server).and_then(Raw::as_object);
             check_signatures(self, &self.1.signing_form, signed, server, keys, verifies)?;
         }
-        Ok(())
+        Ok(redaction)
+    }
+
+    fn verified(self, redaction: Option<Event>) -> Pdu<Verified> {
+        match redaction {
+            None => Pdu(self.0, ()),
+            Some(redacted) => Pdu(Arc::new(redacted), ()),
+        }
     }
 
     /// Takes the signatures as checked before, by somebody whom the caller trusts: the content hash is all that is
     /// looked at (EV-5), redacting on mismatch.
     #[must_use]
     pub fn trust_signatures(self) -> Pdu<Verified> {
-        match self.redaction() {
-            None => Pdu(self.0, ()),
-            Some(redacted) => Pdu(Arc::new(redacted), ()),
-        }
+        let redaction = self.redaction();
+        self.verified(redaction)
     }
 
     /// Takes the event as it is, whatever its hash and signatures: to ask what the rules would make of it. It must be
@@ -148,11 +152,8 @@ impl Pdu<Verified> {
     ) -> Result<Self> {
         let signed = other.get("signatures");
         let signed = signed.and_then(|all| all.get(server)?.as_object());
-        let mut verifies = |key: &PublicKey, message: &str, signature: &str| {
-            key.verifies_base64(message.as_bytes(), signature)
-        };
-        let (id, signature) =
-            check_signatures(self, &signing_form(self), signed, server, keys, &mut verifies)?;
+        let form = signing_form(self);
+        let (id, signature) = check_signatures(self, &form, signed, server, keys, &mut verifies_alone)?;
         Ok(self.with_signatures(server, [(id.into_owned(), signature.into_owned())]))
     }
 
@@ -233,6 +234,10 @@ pub(super) fn check_authorising_user(event: &Event) -> Result<()> {
         Ok(_) => Ok(()),
         Err(e) => Err(e.context("event: `content.join_authorised_via_users_server`")),
     }
+}
+
+fn verifies_alone(key: &PublicKey, message: &str, signature: &str) -> bool {
+    key.verifies_base64(message.as_bytes(), signature)
 }
 
 /// Of `server`'s signatures those whose keys are known and were valid must all verify, as `verifies` tells of key, message
