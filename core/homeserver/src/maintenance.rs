@@ -114,15 +114,12 @@ impl Inner {
             blocking(move || store.findings()).await
         };
         let found = findings().await?;
-        let mut left = found.clone();
         let mut faults = Vec::new();
-        if repair
-            && found
-                .iter()
-                .any(|finding| !matches!(finding, Finding::Structure(_)))
-        {
+        let mut left = None;
+        let is_structure = |finding: &Finding| matches!(finding, Finding::Structure(_));
+        if repair && !found.iter().all(is_structure) {
             match self.store.mend().await {
-                Ok(()) => left = findings().await?,
+                Ok(()) => left = Some(findings().await?),
                 Err(error) if error.code() == Code::StoreDamaged => {
                     let about = format!("indexes and lost events are left as they are: {}", error.about());
                     faults.push(StoreFault::new("file", about));
@@ -130,19 +127,18 @@ impl Inner {
                 Err(error) => return Err(error),
             }
         }
-        let new = left.iter().filter(|finding| !found.contains(finding)).cloned();
-        let all: Vec<Finding> = found.iter().cloned().chain(new).collect();
-        for finding in all {
-            let is_left = left.contains(&finding);
-            let (kind, about, is_repaired) = match finding {
-                Finding::Structure(about) => ("file", about, false),
-                Finding::Index(about) => ("index", about, !is_left),
-                // It is gone, whatever was done.
-                Finding::Lost(about) => ("lost-event", about, false),
+        let left = left.as_ref().unwrap_or(&found);
+        let new = left.iter().filter(|finding| !found.contains(finding));
+        for finding in found.iter().chain(new) {
+            let (kind, about) = match finding {
+                Finding::Structure(about) => ("file", about),
+                Finding::Index(about) => ("index", about),
+                Finding::Lost(about) => ("lost-event", about),
             };
             faults.push(StoreFault {
-                is_repaired,
-                ..StoreFault::new(kind, about)
+                // What is lost is gone, whatever was done.
+                is_repaired: kind == "index" && !left.contains(finding),
+                ..StoreFault::new(kind, about.clone())
             });
         }
         Ok(faults)

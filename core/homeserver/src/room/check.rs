@@ -156,7 +156,12 @@ impl OpenRoom {
     /// The members follow from the current state.
     fn check_members(&mut self, repair: bool, found: &mut Findings) -> Result<()> {
         let slots: Vec<(SlotNum, EventNum)> = self.current.iter().collect();
-        let (mut wanted, mut unknown) = (BTreeMap::new(), BTreeMap::new());
+        let rows = self.store.members(self.num(), None)?;
+        let listed: BTreeMap<UserId, (String, EventNum)> = rows
+            .into_iter()
+            .map(|row| (row.user, (row.membership, row.event)))
+            .collect();
+        let mut wanted = BTreeMap::new();
         for (slot, num) in slots {
             // One that has no name was found before.
             let Ok(("m.room.member", key)) = self.slots.name(slot) else {
@@ -164,28 +169,19 @@ impl OpenRoom {
             };
             let Ok(user) = UserId::parse(key) else { continue };
             // One that cannot be read was found before. What is listed is all that is known of it.
-            let Ok(event) = self.get(num) else {
-                unknown.insert(user, num);
-                continue;
+            let membership = match self.get(num) {
+                Ok(event) => event.pdu().membership().map(str::to_owned),
+                Err(_) => listed
+                    .get(&user)
+                    .filter(|(_, of)| *of == num)
+                    .map(|row| row.0.clone()),
             };
-            if let Some(membership) = event.pdu().membership() {
-                wanted.insert(user, (membership.to_owned(), num));
-            }
+            wanted.extend(membership.map(|membership| (user, (membership, num))));
         }
-        let rows = self.store.members(self.num(), None)?;
-        let listed: BTreeMap<UserId, (String, EventNum)> = rows
-            .into_iter()
-            .map(|row| (row.user, (row.membership, row.event)))
-            .collect();
         let users: BTreeSet<&UserId> = wanted.keys().chain(listed.keys()).collect();
         let wrong = users
             .into_iter()
-            .filter(|user| wanted.get(*user) != listed.get(*user))
-            .filter(|user| {
-                unknown
-                    .get(*user)
-                    .is_none_or(|num| listed.get(*user).map(|row| row.1) != Some(*num))
-            });
+            .filter(|user| wanted.get(*user) != listed.get(*user));
         for user in wrong {
             let about = format!(
                 "room {}: member {user} is listed as {}, by the current state {}",

@@ -5,7 +5,7 @@ use super::fault::Fault;
 use super::{PAGE_BYTES, Shared, mend};
 use crate::model::Commit;
 use roomlet_wire::{Code, Error, Result, StreamPos};
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -63,18 +63,15 @@ impl Writer {
 
     /// Applies `batch` in one transaction, whole or not at all; the position after each commit.
     fn transact<'a>(&mut self, batch: impl Iterator<Item = &'a Commit>) -> Result<Vec<StreamPos>, Fault> {
-        self.shared.place.check(&self.shared.path)?;
-        self.limit()?;
-        let mut counters = self.counters;
+        let before = self.counters;
+        let mut counters = before;
         let mut positions = Vec::new();
-        let transaction = self
-            .connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let transaction = self.begin()?;
         for commit in batch {
             commit::apply(&transaction, &mut counters, commit)?;
             positions.push(counters.update);
         }
-        if counters != self.counters {
+        if counters != before {
             counters.save(&transaction)?;
         }
         transaction.commit()?;
@@ -84,6 +81,14 @@ impl Writer {
             .commits
             .fetch_add(positions.len() as u64, Ordering::Relaxed);
         Ok(positions)
+    }
+
+    /// Begins to write, if the file is still the one that was opened.
+    fn begin(&mut self) -> Result<Transaction<'_>, Fault> {
+        self.shared.place.check(&self.shared.path)?;
+        self.limit()?;
+        let behavior = TransactionBehavior::Immediate;
+        Ok(self.connection.transaction_with_behavior(behavior)?)
     }
 
     /// Moves what is in use to the front of the file, and cuts off the rest.
@@ -99,11 +104,7 @@ impl Writer {
     }
 
     fn transact_mend(&mut self) -> Result<(), Fault> {
-        self.shared.place.check(&self.shared.path)?;
-        self.limit()?;
-        let mut transaction = self
-            .connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut transaction = self.begin()?;
         mend::mend(&mut transaction)?;
         Ok(transaction.commit()?)
     }
