@@ -1,20 +1,24 @@
-//! `damage`: files of stores, damaged at random.
+//! `damage` and `faults`: the homeserver's tests of what goes wrong below it, more of them than CI has time for.
 
 use crate::{
     context::Context,
-    process::{cargo, run as run_command},
+    process::{cargo, run},
 };
 use anyhow::Result;
 
-/// Plays the homeserver's test `damage` with so many files.
-pub(crate) fn run(context: &Context, files: u32) -> Result<()> {
-    let test = [
-        "test",
-        "--quiet",
-        "--package",
-        "roomlet-homeserver",
-        "--test",
-        "damage",
-    ];
-    run_command(cargo(&context.root, test).env("ROOMLET_DAMAGED_FILES", files.to_string()))
+/// Damages so many files of stores at random.
+pub(crate) fn files(context: &Context, files: u32) -> Result<()> {
+    test(context, "damage", ("ROOMLET_DAMAGED_FILES", &files.to_string()))
+}
+
+/// Lets each call of a store fail in turn.
+pub(crate) fn faults(context: &Context) -> Result<()> {
+    test(context, "faults", ("ROOMLET_EVERY_FAULT", "1"))
+}
+
+/// Runs one of the homeserver's test programs with a variable that makes it do more.
+fn test(context: &Context, program: &str, (variable, value): (&str, &str)) -> Result<()> {
+    let package = ["test", "--quiet", "--package", "roomlet-homeserver"];
+    let mut test = cargo(&context.root, package);
+    run(test.args(["--test", program]).env(variable, value))
 }

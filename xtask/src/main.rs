@@ -6,7 +6,6 @@ mod context;
 mod damage;
 mod demo;
 mod diff;
-mod faults;
 mod fuzz;
 mod header;
 mod hosts;
@@ -175,8 +174,8 @@ fn run(context: &Context, command: Command) -> anyhow::Result<()> {
         } => diff::run(context, rooms, from, &versions),
         Command::Fuzz { seconds, target } => fuzz::run(context, seconds, target.as_deref()),
         Command::Torture { kills, seed } => torture::run(context, kills, seed),
-        Command::Faults => faults::run(context),
-        Command::Damage { files } => damage::run(context, files),
+        Command::Faults => damage::faults(context),
+        Command::Damage { files } => damage::files(context, files),
         Command::Abi => abi::run(context),
         Command::Parity => parity::run(context),
         Command::Layers => layers::run(context),

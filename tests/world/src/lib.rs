@@ -6,12 +6,14 @@
 #![forbid(unsafe_code)]
 
 mod answers;
+mod look;
 mod network;
 mod peer;
 mod room;
 mod server;
 mod store;
 
+pub use look::{Present, StateIds, events_of, told_state, updates};
 pub use network::{Endpoint, Network};
 pub use peer::{Peer, Reply};
 pub use room::PeerRoom;

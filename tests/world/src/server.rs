@@ -1,13 +1,14 @@
 //! Homeservers on the network.
 
 use crate::{
+    look,
     network::{Endpoint, Network},
     peer::Peer,
 };
 use async_trait::async_trait;
 use roomlet_homeserver::{
     AllowAll, Clock, Config, Env, Homeserver, Limits, Log, LogLevel, NoLog, Policy, Request, Response, Rng,
-    RoomId, RoomUpdate, ServerName, StoreKind, StreamPos, UserId,
+    RoomId, RoomUpdate, ServerName, StoreKind, UserId,
 };
 use roomlet_store::{MemoryStore, RoomRecord, Store};
 use std::{
@@ -272,15 +273,6 @@ impl Server {
     /// # Panics
     /// If the server is closed.
     pub async fn updates(&self) -> Vec<RoomUpdate> {
-        let mut updates = Vec::new();
-        let mut pos = StreamPos(0);
-        let last = self.hs.last_update().await.expect("the server is open");
-        while pos < last {
-            for entry in self.hs.updates(pos, 1_000).await.expect("the server is open") {
-                pos = entry.pos;
-                updates.push(entry.update);
-            }
-        }
-        updates
+        look::updates(&self.hs).await
     }
 }

@@ -1,58 +1,17 @@
 //! Rooms taken from archives.
 
-use crate::common::{say, two};
+use crate::common::{archive_of, say, two};
 use roomlet_homeserver::{Code, EventId, Imported, RoomId, RoomUpdate, Trust};
 use roomlet_store::Store as _;
-use roomlet_wire::EventNum;
-use roomlet_world::{Server, World};
-use std::{collections::BTreeMap, fs, io::Write as _, path::Path};
-use tempfile::NamedTempFile;
+use roomlet_world::{Present, Server, World, events_of};
+use std::{fs, path::Path};
 
-/// A file of these lines, which goes away with this value.
-fn archive_of(lines: &[String]) -> NamedTempFile {
-    let mut file = NamedTempFile::new().unwrap();
-    file.write_all(lines.join("\n").as_bytes()).unwrap();
-    file
-}
-
-/// All events of a room as its server holds them, in the order of arrival.
 fn events(server: &Server, room: &RoomId) -> Vec<String> {
-    let record = server.record(room);
-    let row = |num| {
-        server
-            .store
-            .event_by_num(record.num, EventNum(num))
-            .unwrap()
-            .unwrap()
-    };
-    (0..record.next_event.0)
-        .map(|num| row(num).json.to_string())
-        .collect()
+    events_of(&*server.store, room)
 }
 
-/// The current state, by type and state key, and the forward extremities.
-fn present(server: &Server, room: &RoomId) -> (BTreeMap<(String, String), EventId>, Vec<EventId>) {
-    let record = server.record(room);
-    let id = |num| server.store.event_by_num(record.num, num).unwrap().unwrap().id;
-    let slots = server.store.slots(record.num).unwrap();
-    let (mut deltas, mut at) = (Vec::new(), Some(record.current_state));
-    while let Some(num) = at {
-        let row = server.store.state(record.num, num).unwrap().unwrap();
-        at = row.parent;
-        deltas.push(row.changes);
-    }
-    let mut state = BTreeMap::new();
-    for (slot, event) in deltas.into_iter().rev().flatten() {
-        let (_, kind, key) = slots.iter().find(|(num, ..)| *num == slot).unwrap();
-        let place = (kind.clone(), key.clone());
-        match event {
-            Some(event) => state.insert(place, id(event)),
-            None => state.remove(&place),
-        };
-    }
-    let mut forward: Vec<EventId> = record.forward.iter().map(|num| id(*num)).collect();
-    forward.sort_unstable();
-    (state, forward)
+fn present(server: &Server, room: &RoomId) -> Present {
+    Present::of(&*server.store, room)
 }
 
 fn all_accepted(room: &RoomId, accepted: usize) -> Imported {

@@ -5,9 +5,11 @@ use roomlet_homeserver::{
 };
 use roomlet_world::{Peer, PeerRoom, Server, World};
 use std::{
+    io::Write as _,
     path::{Path, PathBuf},
     sync::Arc,
 };
+use tempfile::NamedTempFile;
 
 /// Two servers, a user on each, both in a public room that Alice made.
 pub(crate) struct Two {
@@ -164,4 +166,11 @@ impl Folder {
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.path().join(name)
     }
+}
+
+/// A file of these lines, which goes away with this value.
+pub(crate) fn archive_of(lines: &[String]) -> NamedTempFile {
+    let mut file = NamedTempFile::new().unwrap();
+    file.write_all(lines.join("\n").as_bytes()).unwrap();
+    file
 }

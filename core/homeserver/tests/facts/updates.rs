@@ -6,9 +6,8 @@ use roomlet_homeserver::{
     UserId,
 };
 use roomlet_store::{Commit, MemoryStore, Store, Update, Write};
-use roomlet_world::{HookedStore, World};
+use roomlet_world::{HookedStore, World, told_state};
 use std::{
-    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -16,33 +15,6 @@ use std::{
     task::{Context, Waker},
     time::Duration,
 };
-
-/// The state of a room as somebody knows it who reads nothing but updates.
-async fn told(server: &roomlet_world::Server, room: &RoomId) -> BTreeMap<(String, String), String> {
-    let mut told = BTreeMap::new();
-    for update in server.updates().await {
-        match update {
-            RoomUpdate::Event(event) if event.room_id == *room => {
-                if let Some(key) = event.state_key {
-                    told.insert((event.kind, key), event.event_id.to_string());
-                }
-            }
-            RoomUpdate::StateChanged {
-                room_id,
-                kind,
-                state_key,
-                event,
-            } if room_id == *room => {
-                match event {
-                    Some(event) => told.insert((kind, state_key), event.event_id.to_string()),
-                    None => told.remove(&(kind, state_key)),
-                };
-            }
-            _ => {}
-        }
-    }
-    told
-}
 
 async fn positions(hs: &Homeserver, max: usize) -> Vec<StreamPos> {
     let (mut seen, mut at) = (Vec::new(), StreamPos(0));
@@ -231,11 +203,11 @@ async fn assert_agreed(test: &Two, topic: &str) {
     for (server, user) in [(&test.a, &test.alice), (&test.b, &test.bob)] {
         let shown = state(&server.hs, user, &test.room, "m.room.topic").await.unwrap();
         assert_eq!(shown, format!(r#"{{"topic":"{topic}"}}"#), "{}", server.name);
-        let told = told(server, &test.room).await;
+        let told = told_state(&server.updates().await, &test.room);
         for event in server.hs.state(user, &test.room).await.unwrap() {
             let slot = (event.kind, event.state_key.unwrap());
             if let Some(id) = told.get(&slot) {
-                assert_eq!(*id, event.event_id.as_str(), "{slot:?} on {}", server.name);
+                assert_eq!(*id, event.event_id, "{slot:?} on {}", server.name);
             }
         }
     }

@@ -5,85 +5,35 @@ use crate::{
     servers::Node,
     story::{Told, pause, say},
 };
-use roomlet_homeserver::{EventId, RoomId, RoomUpdate, StreamPos};
+use roomlet_homeserver::{EventId, RoomId, RoomUpdate};
 use roomlet_store::Store;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    slice,
-};
-
-/// The forward extremities and the current state of a room, as ids.
-pub(crate) type Present = (BTreeSet<EventId>, BTreeMap<(String, String), EventId>);
+use roomlet_world::{Present, StateIds, told_state, updates};
+use std::{collections::BTreeMap, slice};
 
 /// What a server takes to be the present of a room.
 pub(crate) fn present(node: &Node, room: &RoomId) -> Present {
-    let store = &node.store;
-    let record = store.room(room).unwrap().unwrap();
-    let id = |num| store.event_by_num(record.num, num).unwrap().unwrap().id;
-    let (mut deltas, mut at) = (Vec::new(), Some(record.current_state));
-    while let Some(num) = at {
-        let row = store.state(record.num, num).unwrap().unwrap();
-        at = row.parent;
-        deltas.push(row.changes);
-    }
-    let mut current = BTreeMap::new();
-    for (slot, event) in deltas.into_iter().rev().flatten() {
-        match event {
-            Some(event) => current.insert(slot, event),
-            None => current.remove(&slot),
-        };
-    }
-    let slots = store.slots(record.num).unwrap();
-    let names: BTreeMap<_, _> = slots
-        .into_iter()
-        .map(|(slot, kind, key)| (slot, (kind, key)))
-        .collect();
-    let state = current
-        .into_iter()
-        .map(|(slot, event)| (names[&slot].clone(), id(event)));
-    let state = state.collect();
-    (record.forward.iter().map(|&num| id(num)).collect(), state)
-}
-
-async fn updates(node: &Node) -> Vec<RoomUpdate> {
-    let (mut updates, mut pos) = (Vec::new(), StreamPos(0));
-    let last = node.hs.last_update().await.unwrap();
-    while pos < last {
-        for entry in node.hs.updates(pos, 1_000).await.unwrap() {
-            pos = entry.pos;
-            updates.push(entry.update);
-        }
-    }
-    updates
+    Present::of(&*node.store, room)
 }
 
 /// What somebody knows of a room who reads nothing but updates.
 #[derive(Default)]
 struct Heard {
-    state: BTreeMap<(String, String), EventId>,
+    state: StateIds,
     /// How often they heard of each.
     messages: BTreeMap<EventId, u32>,
     redacted: Vec<(EventId, EventId)>,
 }
 
 async fn told(node: &Node, room: &RoomId) -> Heard {
-    let mut heard = Heard::default();
-    for update in updates(node).await {
+    let updates = updates(&node.hs).await;
+    let mut heard = Heard {
+        state: told_state(&updates, room),
+        ..Heard::default()
+    };
+    for update in updates {
         match update {
-            RoomUpdate::Event(event) if event.room_id == *room => match event.state_key {
-                Some(key) => drop(heard.state.insert((event.kind, key), event.event_id)),
-                None => *heard.messages.entry(event.event_id).or_default() += 1,
-            },
-            RoomUpdate::StateChanged {
-                room_id,
-                kind,
-                state_key,
-                event,
-            } if room_id == *room => {
-                match event {
-                    Some(event) => heard.state.insert((kind, state_key), event.event_id),
-                    None => heard.state.remove(&(kind, state_key)),
-                };
+            RoomUpdate::Event(event) if event.room_id == *room && event.state_key.is_none() => {
+                *heard.messages.entry(event.event_id).or_default() += 1;
             }
             RoomUpdate::Redacted { room_id, event, by } if room_id == *room => {
                 heard.redacted.push((event, by))
@@ -97,7 +47,7 @@ async fn told(node: &Node, room: &RoomId) -> Heard {
 /// The last membership in each room that updates told a server's user of.
 async fn told_rooms(node: &Node) -> BTreeMap<RoomId, String> {
     let mut rooms = BTreeMap::new();
-    for update in updates(node).await {
+    for update in updates(&node.hs).await {
         if let RoomUpdate::Membership {
             room_id, membership, ..
         } = update
@@ -151,8 +101,8 @@ fn converged(test: &Told, is_open: bool) {
     let expected = present(&test.a, &test.room);
     assert_eq!(present(&test.b, &test.room), expected);
     let of_carol = present(&test.c, &test.room);
-    assert_eq!(of_carol.1, expected.1);
-    assert!(is_open || of_carol.0 == expected.0);
+    assert_eq!(of_carol.state, expected.state);
+    assert!(is_open || of_carol.forward == expected.forward);
 }
 
 /// Users see what was acknowledged, each once.
@@ -181,7 +131,7 @@ async fn streamed(test: &Told, node: &Node, at: usize, is_open: bool) {
         messages,
         redacted,
     } = told(node, &test.room).await;
-    let (_, current) = present(node, &test.room);
+    let current = present(node, &test.room).state;
     for (slot, event) in state {
         assert_eq!(current.get(&slot), Some(&event), "{slot:?} on {}", node.name);
     }
@@ -215,7 +165,7 @@ async fn memberships(test: &Told) {
     let content = tombstone.unwrap().unwrap().content;
     assert!(content.contains(test.upgraded.as_str()), "{content}");
     // From the archive, up to where it was written.
-    let (mut imported, mut own) = (present(&test.b, other).1, present(a, other).1);
+    let (mut imported, mut own) = (present(&test.b, other).state, present(a, other).state);
     for kind in ["m.room.tombstone", "m.room.power_levels"] {
         let slot = (kind.to_owned(), String::new());
         imported.remove(&slot);

@@ -4,7 +4,7 @@ use crate::{
     checks::present,
     common::{membership, rooms},
     servers::Node,
-    story::{Archive, create, invite, join, kick, pause, say},
+    story::{archive, create, create_with, invite, join, kick, pause, say},
 };
 use roomlet_homeserver::{Direction, Trust};
 use roomlet_world::World;
@@ -37,9 +37,7 @@ async fn an_invite_that_is_taken_back_is_gone_also_where_the_store_failed_at_fir
 async fn the_same_holds_for_an_invite_back_to_a_room_that_all_left() {
     for method in ["invites", "commit"] {
         let (_world, a, b, _) = three().await;
-        let room = create(&a, "10").await;
-        invite(&a, &room, &b).await;
-        join(&b, &room, &a).await;
+        let room = create_with(&a, &b).await;
         b.hs.leave(&b.user, &room, None).await.unwrap();
         pause().await;
         invite(&a, &room, &b).await;
@@ -60,9 +58,7 @@ async fn the_same_holds_for_an_invite_back_to_a_room_that_all_left() {
 async fn a_join_leaves_no_state_out_because_the_store_of_keys_fails() {
     for calls in 1..6 {
         let (_world, a, b, c) = three().await;
-        let room = create(&a, "10").await;
-        invite(&a, &room, &b).await;
-        join(&b, &room, &a).await;
+        let room = create_with(&a, &b).await;
         invite(&a, &room, &c).await;
         pause().await;
         // Of Bob's server it knows nothing yet.
@@ -77,9 +73,7 @@ async fn a_join_leaves_no_state_out_because_the_store_of_keys_fails() {
 async fn an_event_is_not_refused_because_the_store_of_keys_fails() {
     for calls in 1..6 {
         let (_world, a, b, c) = three().await;
-        let room = create(&a, "10").await;
-        invite(&a, &room, &b).await;
-        join(&b, &room, &a).await;
+        let room = create_with(&a, &b).await;
         pause().await;
         let levels = format!(r#"{{"users":{{"{}":100}},"invite":0}}"#, a.user);
         let set = async || {
@@ -102,13 +96,11 @@ async fn an_event_is_not_refused_because_the_store_of_keys_fails() {
 async fn an_import_leaves_no_event_out_because_the_store_of_keys_fails() {
     for calls in 1..6 {
         let (_world, a, b, c) = three().await;
-        let room = create(&a, "10").await;
-        invite(&a, &room, &b).await;
-        join(&b, &room, &a).await;
+        let room = create_with(&a, &b).await;
         pause().await;
-        let archive = Archive::new(&a, &room).await;
+        let archive = archive(&a, &room);
         c.faults.fail_next("keys", calls);
-        let import = async || c.hs.import_room(&archive.0, Trust::Nothing).await;
+        let import = async || c.hs.import_room(archive.path(), Trust::Nothing).await;
         let imported = c.insist(import).await;
         assert_eq!(imported.left_out, 0, "{calls} calls failed: {imported:?}");
         assert_eq!(present(&c, &room), present(&a, &room), "{calls} calls failed");

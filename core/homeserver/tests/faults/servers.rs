@@ -71,7 +71,7 @@ impl Faults {
     }
 
     /// Does `look` while nothing fails and no call is counted.
-    fn aside<T>(&self, look: impl FnOnce() -> T) -> T {
+    pub(crate) fn aside<T>(&self, look: impl FnOnce() -> T) -> T {
         let was = self.is_off.swap(true, Relaxed);
         let seen = look();
         self.is_off.store(was, Relaxed);

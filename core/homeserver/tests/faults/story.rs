@@ -1,16 +1,10 @@
 //! What happens between three servers while the store of one of them fails.
 
-use crate::servers::Node;
+use crate::{common::archive_of, servers::Node};
 use roomlet_homeserver::{Code, CreateRoom, EventId, RoomId, Trust};
-use roomlet_store::Store;
-use roomlet_world::World;
-use std::{
-    fs,
-    ops::Range,
-    path::PathBuf,
-    sync::atomic::{AtomicU32, Ordering},
-    time::Duration,
-};
+use roomlet_world::{World, events_of};
+use std::{ops::Range, time::Duration};
+use tempfile::NamedTempFile;
 
 /// How often one waits for what is delivered.
 const PAUSES: u32 = 60;
@@ -96,6 +90,14 @@ pub(crate) async fn join(node: &Node, room: &RoomId, via: &Node) {
         .await;
 }
 
+/// Makes a room that the user of another server joins.
+pub(crate) async fn create_with(node: &Node, other: &Node) -> RoomId {
+    let room = create(node, "10").await;
+    invite(node, &room, other).await;
+    join(other, &room, node).await;
+    room
+}
+
 /// Takes an invite of somebody back.
 pub(crate) async fn kick(node: &Node, room: &RoomId, target: &Node) {
     node.insist(async || node.hs.kick(&node.user, room, &target.user, None).await)
@@ -111,9 +113,7 @@ pub(crate) async fn tell(victim: usize, failing: Range<u64>) -> Told {
     let mut c = Node::open(&world, "c.test", "carol", of(2)).await;
     let mut said = Vec::new();
 
-    let room = create(&a, "10").await;
-    invite(&a, &room, &b).await;
-    join(&b, &room, &a).await;
+    let room = create_with(&a, &b).await;
     said.push(say(&a, &room, "one").await);
     said.push(say(&b, &room, "two").await);
     let levels = format!(r#"{{"users":{{"{}":100,"{}":50}}}}"#, a.user, b.user);
@@ -199,8 +199,8 @@ pub(crate) async fn tell(victim: usize, failing: Range<u64>) -> Told {
         forgotten => forgotten,
     };
     b.insist(forget).await;
-    let archive = Archive::new(&a, &other).await;
-    b.insist(async || b.hs.import_room(&archive.0, Trust::Nothing).await)
+    let archive = archive(&a, &other);
+    b.insist(async || b.hs.import_room(archive.path(), Trust::Nothing).await)
         .await;
     let upgraded = a
         .insist(async || a.hs.upgrade_room(&a.user, &other, "12", &[]).await)
@@ -219,31 +219,7 @@ pub(crate) async fn tell(victim: usize, failing: Range<u64>) -> Told {
     }
 }
 
-/// A room in a file.
-pub(crate) struct Archive(pub(crate) PathBuf);
-
-impl Archive {
-    /// All events of a room, in the order in which a server took them.
-    pub(crate) async fn new(node: &Node, room: &RoomId) -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let lines = node.insist(async || {
-            let num = node.store.room(room)?.map(|room| room.num).unwrap_or_default();
-            let mut lines = Vec::new();
-            for at in node.store.event_nums(num)? {
-                lines.extend(node.store.event_by_num(num, at)?.map(|row| row.json.to_string()));
-            }
-            Ok(lines)
-        });
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("roomlet-faults-{}-{number}.jsonl", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        fs::write(&path, lines.await.join("\n")).unwrap();
-        Self(path)
-    }
-}
-
-impl Drop for Archive {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
-    }
+/// All events of a room in a file, in the order in which a server took them.
+pub(crate) fn archive(node: &Node, room: &RoomId) -> NamedTempFile {
+    archive_of(&node.faults.aside(|| events_of(&*node.store, room)))
 }
