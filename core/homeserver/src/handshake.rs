@@ -418,7 +418,7 @@ impl OpenRoom {
             .map(|(_, num)| num)
             .chain(held.map(|held| held.node.num));
         let chain = self.auth_chain(of)?;
-        let objects = |events: Vec<Arc<crate::room::Held>>| {
+        let objects = |events: Vec<crate::room::Held>| {
             Value::Array(
                 events
                     .iter()

@@ -16,7 +16,7 @@ use std::sync::Arc;
 const MAX_HISTORY: usize = 100;
 
 /// The events as they go to a server.
-fn values(events: impl IntoIterator<Item = Arc<Held>>) -> Value {
+fn values(events: impl IntoIterator<Item = Held>) -> Value {
     Value::Array(
         events
             .into_iter()
@@ -31,7 +31,7 @@ fn few(mut ids: Vec<EventId>) -> Vec<EventId> {
     ids
 }
 
-fn ids(events: impl IntoIterator<Item = Arc<Held>>) -> Value {
+fn ids(events: impl IntoIterator<Item = Held>) -> Value {
     Value::Array(
         events
             .into_iter()
@@ -280,7 +280,7 @@ impl Inner {
         origin: &ServerName,
         room: &RoomId,
         event: EventId,
-        print: fn(Vec<Arc<Held>>) -> Value,
+        print: fn(Vec<Held>) -> Value,
         state_field: &'static str,
         chain_field: &'static str,
     ) -> Result<Map> {

@@ -25,7 +25,7 @@ fn shown(pdu: &Pdu<Verified>, redacted_by: Option<EventId>) -> RoomEvent {
 }
 
 pub(crate) fn shown_held(held: &Held) -> RoomEvent {
-    shown(held.pdu(), held.redacted_by.clone())
+    shown(held.pdu(), held.redacted_by.as_deref().cloned())
 }
 
 /// A stored event as users see it.

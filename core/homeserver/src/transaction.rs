@@ -317,7 +317,7 @@ impl Inner {
             user,
             room: room.clone(),
             server: ServerName::parse(pdu.sender.server())?,
-            update,
+            update: Box::new(update),
         };
         self.commit(vec![rescind]).await?;
         Ok(true)

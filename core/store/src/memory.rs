@@ -24,27 +24,27 @@ pub struct MemoryStore {
     data: Mutex<Data>,
 }
 
-/// All that is stored.
+/// All that is stored: in ordered maps what is given as a list.
 #[derive(Default, Debug)]
 struct Data {
     rooms: BTreeMap<RoomNum, RoomData>,
-    room_nums: BTreeMap<RoomId, RoomNum>,
+    room_nums: HashMap<RoomId, RoomNum>,
     /// Of each server that made one; none of the lists is empty.
     invites: BTreeMap<(UserId, RoomId), Vec<InviteRow>>,
     updates: BTreeMap<StreamPos, Update>,
     last_update: StreamPos,
     accounts: BTreeSet<UserId>,
-    client_txns: BTreeMap<(UserId, String), EventId>,
+    client_txns: HashMap<(UserId, String), EventId>,
     /// The reply, and when it was given.
-    txn_replies: BTreeMap<(ServerName, String), (String, i64)>,
+    txn_replies: HashMap<(ServerName, String), (String, i64)>,
     staged: BTreeMap<u64, StagedPdu>,
     last_staged: u64,
     outbox: BTreeMap<ServerName, BTreeMap<u64, OutboxItem>>,
     last_outbox: u64,
-    destinations: BTreeMap<ServerName, DestinationRow>,
+    destinations: HashMap<ServerName, DestinationRow>,
     keys: BTreeMap<(ServerName, KeyId), KeyRow>,
     own_keys: BTreeMap<KeyId, OwnKey>,
-    meta: BTreeMap<String, String>,
+    meta: HashMap<String, String>,
 }
 
 /// All of one room.

@@ -363,7 +363,8 @@ pub enum Write {
         user: UserId,
         room: RoomId,
         server: ServerName,
-        update: Update,
+        /// Apart: a write of another kind is not to be as large.
+        update: Box<Update>,
     },
     /// Append to the update stream, at the next position.
     Update(Update),

@@ -14,9 +14,10 @@ use roomlet_wire::{Code, Error, EventId, EventNum, Pdu, Result, RoomNum, RoomVer
 use std::{cell::RefCell, sync::Arc};
 
 /// What an event takes in memory besides its JSON, about, in bytes.
-const EVENT_BYTES: usize = 900;
+const EVENT_BYTES: usize = 1_100;
 
-/// An event and what this server thinks of it.
+/// An event and what this server thinks of it; cheap to clone.
+#[derive(Clone)]
 pub(crate) struct Held {
     /// The event, for authorization and resolution.
     pub(crate) node: Arc<Node>,
@@ -27,7 +28,7 @@ pub(crate) struct Held {
     /// The state after it.
     pub(crate) state_after: Option<StateNum>,
     /// The redaction that was applied to it.
-    pub(crate) redacted_by: Option<EventId>,
+    pub(crate) redacted_by: Option<Arc<EventId>>,
 }
 
 impl Held {
@@ -65,7 +66,7 @@ impl Held {
             flags: self.flags,
             state_before: self.state_before,
             state_after: self.state_after,
-            redacted_by: self.redacted_by.clone(),
+            redacted_by: self.redacted_by.as_deref().cloned(),
         }
     }
 }
@@ -76,7 +77,7 @@ pub(super) struct Events {
     version: &'static RoomVersion,
     store: Arc<dyn Store>,
     /// The room's task alone looks here; the cells only let it share `&self`.
-    held: RefCell<Cache<Arc<Held>>>,
+    held: RefCell<Cache<Held>>,
     ids: RefCell<Ids>,
 }
 
@@ -117,7 +118,7 @@ impl Events {
     }
 
     /// The event `num`, which is held.
-    pub(super) fn get(&self, num: EventNum, slots: &Slots) -> Result<Arc<Held>> {
+    pub(super) fn get(&self, num: EventNum, slots: &Slots) -> Result<Held> {
         if let Some(held) = self.held.borrow_mut().get(num.0) {
             return Ok(held);
         }
@@ -128,8 +129,8 @@ impl Events {
             );
             Error::new(Code::StoreDamaged, about)
         })?;
-        let held = Arc::new(self.read(row, slots)?);
-        self.put(&held);
+        let held = self.read(row, slots)?;
+        self.put(held.clone());
         Ok(held)
     }
 
@@ -142,7 +143,7 @@ impl Events {
             flags: row.flags,
             state_before: row.state_before,
             state_after: row.state_after,
-            redacted_by: row.redacted_by,
+            redacted_by: row.redacted_by.map(Arc::new),
         })
     }
 
@@ -168,11 +169,11 @@ impl Events {
     }
 
     /// Keeps an event in memory, in place of what was known of it.
-    pub(super) fn put(&self, held: &Arc<Held>) {
+    pub(super) fn put(&self, held: Held) {
         let (num, pdu) = (held.node.num, held.pdu());
         self.ids.borrow_mut().put(&pdu.id, Some(num));
         let bytes = pdu.json().len() + EVENT_BYTES;
-        self.held.borrow_mut().put(num.0, held.clone(), bytes);
+        self.held.borrow_mut().put(num.0, held, bytes);
     }
 
     /// Gives memory back; only after a commit.

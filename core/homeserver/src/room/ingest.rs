@@ -62,7 +62,7 @@ pub(crate) struct Missing {
 /// What an event cites, looked up once.
 struct Cited {
     /// Of `prev_events` those that are held, outliers among them.
-    prev: Vec<Arc<Held>>,
+    prev: Vec<Held>,
     /// Of `auth_events` those that are held; in version 12 the create event too (EV-4).
     auth: AuthNums,
     missing: Missing,
@@ -103,7 +103,7 @@ impl OpenRoom {
     /// Only of the store: what is wrong with the event is an [`Outcome`].
     pub(crate) fn ingest(&mut self, pdu: &Pdu<Verified>, arrival: Arrival) -> Result<Outcome> {
         let was = self.find(&pdu.id)?;
-        if let Some(end) = self.ends_early(pdu, was.as_deref()) {
+        if let Some(end) = self.ends_early(pdu, was.as_ref()) {
             return Ok(end);
         }
         let cited = self.cited(pdu)?;
@@ -158,7 +158,7 @@ impl OpenRoom {
         arrival: Arrival,
     ) -> Result<Outcome> {
         let was = self.find(&pdu.id)?;
-        if let Some(end) = self.ends_early(pdu, was.as_deref()) {
+        if let Some(end) = self.ends_early(pdu, was.as_ref()) {
             return Ok(end);
         }
         let mut cited = self.cited(pdu)?;
@@ -182,7 +182,7 @@ impl OpenRoom {
     /// Takes an event for its place in auth chains and states: steps 1 to 4 only. Its auth events must be held.
     pub(crate) fn ingest_outlier(&mut self, pdu: &Pdu<Verified>) -> Result<Outcome> {
         let was = self.find(&pdu.id)?;
-        match self.ends_early(pdu, was.as_deref()) {
+        match self.ends_early(pdu, was.as_ref()) {
             Some(end) => return Ok(end),
             None if was.is_some() => return Ok(Outcome::Known),
             None => {}
@@ -298,7 +298,7 @@ impl OpenRoom {
     fn place(
         &mut self,
         pdu: &Pdu<Verified>,
-        was: Option<Arc<Held>>,
+        was: Option<Held>,
         cited: Cited,
         before: StateNum,
         arrival: Arrival,
@@ -368,7 +368,7 @@ impl OpenRoom {
 
     /// Makes an accepted event a forward extremity in place of those it follows, unless it came after one of its
     /// `children` (EC-1); and tells users of it.
-    fn advance(&mut self, held: &Arc<Held>, prevs: &[Arc<Held>], children: &[EventNum]) -> Result<()> {
+    fn advance(&mut self, held: &Held, prevs: &[Held], children: &[EventNum]) -> Result<()> {
         if held.pdu().kind != DUMMY_EVENT && !self.is_quiet {
             let update = Update::Event {
                 room: self.id().clone(),

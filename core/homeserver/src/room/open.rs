@@ -163,11 +163,8 @@ impl OpenRoom {
     }
 
     /// The event `id`, if it is held.
-    pub(crate) fn find(&self, id: &EventId) -> Result<Option<Arc<Held>>> {
-        match self.num_of(id)? {
-            Some(num) => Ok(Some(self.get(num)?)),
-            None => Ok(None),
-        }
+    pub(crate) fn find(&self, id: &EventId) -> Result<Option<Held>> {
+        self.num_of(id)?.map(|num| self.get(num)).transpose()
     }
 
     /// The number of the event `id`, if it is held.
@@ -176,7 +173,7 @@ impl OpenRoom {
     }
 
     /// The event `num`, which is held.
-    pub(crate) fn get(&self, num: EventNum) -> Result<Arc<Held>> {
+    pub(crate) fn get(&self, num: EventNum) -> Result<Held> {
         self.events.get(num, &self.slots)
     }
 
@@ -196,12 +193,7 @@ impl OpenRoom {
     }
 
     /// The event that a state holds at a slot.
-    pub(crate) fn in_state(
-        &self,
-        state: &StateMap,
-        kind: &str,
-        state_key: &str,
-    ) -> Result<Option<Arc<Held>>> {
+    pub(crate) fn in_state(&self, state: &StateMap, kind: &str, state_key: &str) -> Result<Option<Held>> {
         match self.slots.get(kind, state_key).and_then(|slot| state.get(slot)) {
             Some(num) => Ok(Some(self.get(num)?)),
             None => Ok(None),
@@ -209,7 +201,7 @@ impl OpenRoom {
     }
 
     /// The event that the current state holds at a slot.
-    pub(crate) fn current_event(&self, kind: &str, state_key: &str) -> Result<Option<Arc<Held>>> {
+    pub(crate) fn current_event(&self, kind: &str, state_key: &str) -> Result<Option<Held>> {
         self.in_state(&self.current, kind, state_key)
     }
 
@@ -243,10 +235,9 @@ impl OpenRoom {
     }
 
     /// Keeps an event in memory and writes it with the next commit.
-    pub(super) fn put(&mut self, held: Held) -> Arc<Held> {
-        let held = Arc::new(held);
+    pub(super) fn put(&mut self, held: Held) -> Held {
         let (room, row) = (self.record.num, held.to_row());
-        self.events.put(&held);
+        self.events.put(held.clone());
         self.writes.push(Write::Event { room, row });
         held
     }
@@ -268,7 +259,10 @@ impl OpenRoom {
     /// The event `missing` is held now: it is no backward extremity any more. Gives the events that waited for it.
     pub(super) fn found_prev(&mut self, missing: &EventId) -> Result<Vec<EventNum>> {
         let room = self.num();
-        let Some(children) = self.missing_prevs()?.remove(missing) else {
+        let waiting = self.missing_prevs()?;
+        // Mostly nobody waits for any: then the id need not be hashed.
+        let children = (!waiting.is_empty()).then(|| waiting.remove(missing));
+        let Some(children) = children.flatten() else {
             return Ok(Vec::new());
         };
         let missing = missing.clone();
@@ -312,6 +306,6 @@ impl OpenRoom {
 
 impl Source for OpenRoom {
     fn node(&self, num: EventNum) -> Result<Arc<Node>> {
-        Ok(self.get(num)?.node.clone())
+        Ok(self.get(num)?.node)
     }
 }

@@ -17,8 +17,8 @@ const WALKED: usize = 1_000;
 
 /// The events that say who has which power in a state.
 pub(crate) struct LevelEvents {
-    create: Option<Arc<Held>>,
-    power_levels: Option<Arc<Held>>,
+    create: Option<Held>,
+    power_levels: Option<Held>,
 }
 
 impl LevelEvents {
@@ -73,12 +73,12 @@ impl OpenRoom {
     }
 
     /// The events of a state, by slot.
-    pub(crate) fn state_events(&self, state: &StateMap) -> Result<Vec<Arc<Held>>> {
+    pub(crate) fn state_events(&self, state: &StateMap) -> Result<Vec<Held>> {
         state.iter().map(|(_, num)| self.get(num)).collect()
     }
 
     /// The auth chain of some events, themselves excluded unless one is in another's chain; by number.
-    pub(crate) fn auth_chain(&self, of: impl IntoIterator<Item = EventNum>) -> Result<Vec<Arc<Held>>> {
+    pub(crate) fn auth_chain(&self, of: impl IntoIterator<Item = EventNum>) -> Result<Vec<Held>> {
         let mut walk: Vec<EventNum> = Vec::new();
         for num in of {
             walk.extend(self.get(num)?.node.auth.iter().copied());
@@ -93,7 +93,7 @@ impl OpenRoom {
     }
 
     /// Up to `limit` events at and behind `from`, breadth first along `prev_events`, for `/backfill` (FED-41).
-    pub(crate) fn behind(&self, from: &[EventId], limit: usize) -> Result<Vec<Arc<Held>>> {
+    pub(crate) fn behind(&self, from: &[EventId], limit: usize) -> Result<Vec<Held>> {
         self.breadth_first(from, &BTreeSet::new(), limit)
     }
 
@@ -104,7 +104,7 @@ impl OpenRoom {
         earliest: &[EventId],
         latest: &[EventId],
         limit: usize,
-    ) -> Result<Vec<Arc<Held>>> {
+    ) -> Result<Vec<Held>> {
         let stop: BTreeSet<&EventId> = earliest.iter().chain(latest).collect();
         let mut parents = Vec::new();
         for id in latest {
@@ -115,12 +115,7 @@ impl OpenRoom {
         self.breadth_first(&parents, &stop, limit)
     }
 
-    fn breadth_first(
-        &self,
-        from: &[EventId],
-        stop: &BTreeSet<&EventId>,
-        limit: usize,
-    ) -> Result<Vec<Arc<Held>>> {
+    fn breadth_first(&self, from: &[EventId], stop: &BTreeSet<&EventId>, limit: usize) -> Result<Vec<Held>> {
         let mut queue: VecDeque<EventId> = from.iter().cloned().collect();
         let mut seen = BTreeSet::new();
         let mut found = Vec::new();
@@ -151,7 +146,7 @@ impl OpenRoom {
         let state = self.states.get(before)?;
         let event = held.pdu();
         let mut visibility = vec![Visibility::of(
-            self.in_state(&state, "m.room.history_visibility", "")?.as_deref(),
+            self.in_state(&state, "m.room.history_visibility", "")?.as_ref(),
         )];
         if event.is_state("m.room.history_visibility", "") {
             visibility.push(Visibility::of(Some(held)));
@@ -196,7 +191,7 @@ impl OpenRoom {
         };
         let state = self.states.get(before)?;
         let wanted: &[&str] =
-            match Visibility::of(self.in_state(&state, "m.room.history_visibility", "")?.as_deref()) {
+            match Visibility::of(self.in_state(&state, "m.room.history_visibility", "")?.as_ref()) {
                 Visibility::Shared | Visibility::WorldReadable => return Ok(true),
                 Visibility::Invited => &["join", "invite"],
                 Visibility::Joined => &["join"],

@@ -37,7 +37,7 @@ impl Redactions {
 
 impl OpenRoom {
     /// Applies what a newly accepted event brings: its own redaction of another, and redactions of it that waited.
-    pub(super) fn redactions_after(&mut self, held: &Arc<Held>) -> Result<()> {
+    pub(super) fn redactions_after(&mut self, held: &Held) -> Result<()> {
         let pdu = held.pdu().clone();
         if pdu.kind == "m.room.redaction"
             && let Some(target) = pdu.redacts.clone()
@@ -96,7 +96,7 @@ impl OpenRoom {
             flags: target.flags,
             state_before: target.state_before,
             state_after: target.state_after,
-            redacted_by: Some(by.clone()),
+            redacted_by: Some(Arc::new(by.clone())),
         });
         if target.is_shown() && !self.is_quiet {
             let room = self.id().clone();

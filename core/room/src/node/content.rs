@@ -3,6 +3,7 @@
 use super::power_levels::PowerLevels;
 use alloc::{
     borrow::{Cow, ToOwned},
+    boxed::Box,
     string::{String, ToString},
     vec::Vec,
 };
@@ -22,8 +23,8 @@ pub enum AuthContent {
     Create(Create),
     /// `m.room.member`
     Member(Member),
-    /// `m.room.power_levels`
-    PowerLevels(PowerLevels),
+    /// `m.room.power_levels`, apart: an event of another type is not to be as large.
+    PowerLevels(Box<PowerLevels>),
     /// `m.room.join_rules`
     JoinRules(JoinRule),
     /// `m.room.third_party_invite`
@@ -144,7 +145,7 @@ impl AuthContent {
         match event.kind.as_str() {
             "m.room.create" => Self::Create(Create::parse(event)),
             "m.room.member" => Self::Member(Member::parse(content)),
-            "m.room.power_levels" => Self::PowerLevels(PowerLevels::parse(content, event.version)),
+            "m.room.power_levels" => Self::PowerLevels(Box::new(PowerLevels::parse(content, event.version))),
             "m.room.join_rules" => Self::JoinRules(JoinRule::parse(content)),
             "m.room.third_party_invite" => Self::ThirdPartyInvite(ThirdPartyKeys::parse(content)),
             _ => Self::Other,

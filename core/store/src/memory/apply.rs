@@ -104,7 +104,7 @@ impl Data {
                 update,
             } => {
                 if self.rescind((user, room), &server) {
-                    self.update(update);
+                    self.update(*update);
                 }
             }
             Write::Update(update) => self.update(update),

@@ -139,12 +139,12 @@ pub(crate) fn rescind(server_name: &str, name: &str, room: u32) -> Write {
         user: user(name),
         room: room_id(room),
         server: server(server_name),
-        update: Update::Membership {
+        update: Box::new(Update::Membership {
             room: room_id(room),
             user: user(name),
             membership: "leave".into(),
             sender: user("i:x.org"),
-        },
+        }),
     }
 }
 

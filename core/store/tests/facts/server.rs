@@ -184,7 +184,7 @@ pub(crate) fn each_server_has_an_invite_of_its_own(store: &dyn Store) {
     let Write::Rescind { update, .. } = rescind("b.org:1", "a:x.org", 1) else {
         unreachable!();
     };
-    assert_eq!(store.updates(StreamPos(0), 9).unwrap(), [(StreamPos(1), update)]);
+    assert_eq!(store.updates(StreamPos(0), 9).unwrap(), [(StreamPos(1), *update)]);
     commit(store, rows.map(Write::Invite));
     let (user, room) = (user("a:x.org"), room_id(1));
     commit(store, [Write::DropInvite { user, room }]);

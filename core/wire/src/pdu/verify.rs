@@ -216,13 +216,8 @@ fn server_in(user: Raw<'_>) -> Option<&str> {
 
 /// `join_authorised_via_users_server` of a join, where it asks for a signature (EV-14).
 fn authorising_user(event: &Event) -> Option<Raw<'_>> {
-    if !event.version.restricted || event.membership() != Some("join") {
-        return None;
-    }
-    event
-        .spans
-        .authoriser
-        .map(|span| Raw::trusted(event.text_at(span)))
+    let span = event.spans.authoriser.filter(|_| event.version.restricted)?;
+    (event.membership() == Some("join")).then(|| Raw::trusted(event.text_at(span)))
 }
 
 /// Refuses a join authorised by what is no user, as no server could sign it.
