@@ -328,7 +328,8 @@ typedef struct roomlet_config {
    */
   uint64_t backoff_max_ms;
   /**
-   * PDUs owed to one destination beyond which only the newest of each room is kept. Default 5,000.
+   * PDUs owed to one destination beyond which only the newest of each room is kept; the other server fetches the rest.
+   * Default 5,000.
    */
   uint64_t outbox_per_destination;
   /**
@@ -340,11 +341,12 @@ typedef struct roomlet_config {
    */
   uint32_t missing_events_rounds;
   /**
-   * PDUs of one room that wait for missing events; further ones are refused. Default 1,000.
+   * Places for PDUs of one room that wait for missing events, one for each begun 16 KiB; further ones are refused. One
+   * server gets half of them at most. Default 1,000.
    */
   uint64_t staged_per_room;
   /**
-   * Rooms whose working state is held in memory. Default 64.
+   * Rooms whose working state is held in memory; the least used beyond that is dropped. Default 64.
    */
   uint64_t open_rooms;
   /**
@@ -352,7 +354,8 @@ typedef struct roomlet_config {
    */
   int64_t key_validity_ms;
   /**
-   * Bytes of events and states that all open rooms together hold in memory, about. Default 33,554,432.
+   * Bytes of events and states that all open rooms together hold in memory, about; what was used least goes first.
+   * Default 33,554,432.
    */
   uint64_t cache_bytes;
   /**
@@ -727,8 +730,10 @@ roomlet_code roomlet_room_create(struct roomlet_server *server,
 
 /**
  * Replaces a room by a new one of `version`, higher or lower; the result is the new room's id. The new room takes over
- * what the old one says of itself, and no members; the old one gets a tombstone that points to it. The
- * `creator_count` user ids in `creators` become creators beside `user_id` (room versions from 12). Any thread.
+ * what the old one says of itself, and no members; the old one gets a tombstone that points to it, and its members lose
+ * the power to talk there where `user_id` may take it. The `creator_count` user ids in `creators` become creators beside
+ * `user_id` (room versions from 12). After a crash or an error nothing points to a new room that is half done: the
+ * command can be repeated. Any thread.
  * Errors: ROOMLET_DENIED if the user may not send `m.room.tombstone`, ROOMLET_UNKNOWN_ROOM_VERSION,
  * ROOMLET_BAD_PARAM for creators in a version without them, ROOMLET_NOT_JOINED, ROOMLET_UNKNOWN_ROOM,
  * ROOMLET_UNKNOWN_USER, ROOMLET_BAD_ID.
@@ -747,8 +752,11 @@ roomlet_code roomlet_room_upgrade(struct roomlet_server *server,
 /**
  * Takes a whole room from the file `archive`: its events in federation form, one a line, the create event first and
  * others after those that they cite. All rules hold; with `trusted` not 0 the signatures alone are taken as right. The result
- * is a JSON object: `room_id`, the counts `accepted`, `soft_failed`, `rejected`, `known` and `left_out`, and
- * `first_fault`, what was wrong first, or null. An import that ended early can be repeated. Any thread.
+ * is a JSON object: `room_id`; how many events are part of the room now (`accepted`), are part of it and not shown to users
+ * (`soft_failed`), are held as refused (`rejected`), were there before (`known`), or were left out (`left_out`: wrong in form,
+ * hash or signatures, of another room, or citing what is not in the file); and `first_fault`, what was wrong with the first
+ * that was left out or rejected, or null. Users hear of the memberships alone. An import that ended early, also by an error,
+ * can be repeated, and goes on where it was. Any thread.
  * Errors: ROOMLET_BAD_PARAM for a file that cannot be read or is no archive, ROOMLET_BAD_EVENT, ROOMLET_BAD_JSON,
  * ROOMLET_UNKNOWN_ROOM_VERSION.
  */
@@ -762,7 +770,9 @@ roomlet_code roomlet_room_import(struct roomlet_server *server,
 
 /**
  * Deletes what came before the event `from` in the room's timeline, and gives the disk space back; the result is how many
- * events that was, in decimal. What the rest needs stays, and what is still to be delivered. Any thread.
+ * events that was, in decimal. What the rest needs stays: the events of its states and their auth chains, and what is still
+ * to be delivered. For users the history ends there, unless another server still has it and gives it when they look. Any
+ * thread.
  * Errors: ROOMLET_UNKNOWN_EVENT if `from` is not in the timeline, ROOMLET_UNKNOWN_ROOM, ROOMLET_BAD_ID.
  */
 roomlet_code roomlet_room_purge_history(struct roomlet_server *server,
@@ -836,7 +846,8 @@ roomlet_code roomlet_room_leave(struct roomlet_server *server,
                                 struct roomlet_error **err);
 
 /**
- * Removes `target` from the room; the result is the event id. `reason` may be empty. Any thread.
+ * Removes `target` from the room, or takes their invite or knock away; the result is the event id. `reason` may be empty.
+ * Any thread.
  * Errors: ROOMLET_NOT_JOINED, ROOMLET_DENIED (names the rule), ROOMLET_BAD_PARAM if `target` is not there,
  * ROOMLET_UNKNOWN_ROOM, ROOMLET_UNKNOWN_USER, ROOMLET_BAD_ID.
  */
@@ -851,7 +862,7 @@ roomlet_code roomlet_room_kick(struct roomlet_server *server,
                                struct roomlet_error **err);
 
 /**
- * Bans `target` from the room; the result is the event id. `reason` may be empty. Any thread.
+ * Bans `target`, who need not be in the room; the result is the event id. `reason` may be empty. Any thread.
  * Errors: ROOMLET_NOT_JOINED, ROOMLET_DENIED (names the rule), ROOMLET_UNKNOWN_ROOM, ROOMLET_UNKNOWN_USER,
  * ROOMLET_BAD_ID.
  */
@@ -901,7 +912,8 @@ roomlet_code roomlet_room_send(struct roomlet_server *server,
                                struct roomlet_error **err);
 
 /**
- * Sends a state event; as `roomlet_room_send`, with a `state_key`, which may be empty. Any thread.
+ * Sends a state event; as `roomlet_room_send`, with a `state_key`, which may be empty. Of a member event,
+ * `join_authorised_via_users_server` is left out: it would need the signature of another server. Any thread.
  * Errors: as there; ROOMLET_BAD_PARAM also for an invite (`roomlet_room_invite`) and for power levels with a state key,
  * ROOMLET_BAD_EVENT for another create event.
  */
@@ -1131,7 +1143,8 @@ roomlet_code roomlet_events_add(struct roomlet_events *events,
 /**
  * As roomlet_tool_resolve_state, where `source` gives events when they are needed: a call for each step into the auth
  * chains. Any thread.
- * Errors: as there; ROOMLET_HOST if `source` does not return 0; ROOMLET_BAD_EVENT if it gives what was not asked for.
+ * Errors: as there; ROOMLET_HOST if `source` does not return 0; ROOMLET_BAD_EVENT if it gives what was not asked for, or more
+ * than a million events.
  */
 roomlet_code roomlet_tool_resolve_state_from(struct roomlet_bytes version,
                                              struct roomlet_bytes states,
@@ -1143,7 +1156,7 @@ roomlet_code roomlet_tool_resolve_state_from(struct roomlet_bytes version,
 /**
  * The canonical form of a JSON value, as `result`.
  * Any thread.
- * Errors: ROOMLET_BAD_JSON, ROOMLET_NOT_CANONICAL.
+ * Errors: ROOMLET_BAD_JSON; ROOMLET_NOT_CANONICAL for a number that is no integer of at most 53 bits.
  */
 roomlet_code roomlet_tool_canonical_json(struct roomlet_bytes json,
                                          struct roomlet_result **result,
@@ -1152,14 +1165,15 @@ roomlet_code roomlet_tool_canonical_json(struct roomlet_bytes json,
 /**
  * The public key of a signing key, both in unpadded base64; `seed` is its 32 bytes.
  * Any thread.
- * Errors: ROOMLET_BAD_PARAM.
+ * Errors: ROOMLET_BAD_PARAM if it is not.
  */
 roomlet_code roomlet_tool_public_key(struct roomlet_bytes seed,
                                      struct roomlet_result **result,
                                      struct roomlet_error **err);
 
 /**
- * The object with the signature of `server` beside those that it has.
+ * The object, in canonical form, with the signature of `server` beside those that it has. `key_id` is `ed25519:` and a name,
+ * `seed` as for `roomlet_tool_public_key`.
  * Any thread.
  * Errors: ROOMLET_BAD_JSON, ROOMLET_NOT_CANONICAL, ROOMLET_BAD_ID, ROOMLET_BAD_PARAM for the seed and for a key id that is
  * not of ed25519.
@@ -1172,7 +1186,7 @@ roomlet_code roomlet_tool_sign_json(struct roomlet_bytes object,
                                     struct roomlet_error **err);
 
 /**
- * Checks the signature of `server` with the key `key_id`.
+ * Checks that `object` has a signature of `server` with the key `key_id`, and that it is right. `public_key` is in base64.
  * Any thread.
  * Errors: ROOMLET_MISSING_SIGNATURE, ROOMLET_BAD_SIGNATURE, ROOMLET_BAD_JSON, ROOMLET_NOT_CANONICAL, ROOMLET_BAD_ID,
  * ROOMLET_BAD_PARAM for a key that is none and for a key id that is not of ed25519.
@@ -1193,7 +1207,7 @@ roomlet_code roomlet_tool_content_hash(struct roomlet_bytes event,
                                        struct roomlet_error **err);
 
 /**
- * The id of an event of a room of `version`.
+ * The id of an event of a room of `version`: from version 3 on computed from its content, before that its `event_id`.
  * Any thread.
  * Errors: ROOMLET_UNKNOWN_ROOM_VERSION; those of roomlet_tool_check_event.
  */
@@ -1203,7 +1217,7 @@ roomlet_code roomlet_tool_event_id(struct roomlet_bytes event,
                                    struct roomlet_error **err);
 
 /**
- * What is left of an event after a redaction.
+ * What is left of an event after a redaction, in canonical form.
  * Any thread.
  * Errors: ROOMLET_UNKNOWN_ROOM_VERSION, ROOMLET_BAD_JSON, ROOMLET_NOT_CANONICAL.
  */
@@ -1233,7 +1247,8 @@ roomlet_code roomlet_tool_check_event(struct roomlet_bytes event,
                                       struct roomlet_error **err);
 
 /**
- * The event with its content hash and the signature of `server`.
+ * The event with its content hash and the signature of `server`, in canonical form. Signatures that it has stay; they no
+ * longer hold if the hash was another one.
  * Any thread.
  * Errors: as roomlet_tool_sign_json; ROOMLET_UNKNOWN_ROOM_VERSION.
  */
@@ -1247,7 +1262,8 @@ roomlet_code roomlet_tool_sign_event(struct roomlet_bytes event,
 
 /**
  * Checks the signatures that an event needs, and its content hash; the result is the event, or its redacted form if the
- * hash does not fit. `keys` is a JSON object by server, then by key id, of public keys in base64.
+ * hash does not fit. `keys` is a JSON object by server, then by key id, of public keys in base64; whether they were valid at
+ * the time of the event is for the caller to know.
  * Any thread.
  * Errors: ROOMLET_MISSING_SIGNATURE, ROOMLET_BAD_SIGNATURE, ROOMLET_UNKNOWN_KEY, ROOMLET_BAD_PARAM for `keys`; those of
  * roomlet_tool_check_event.
@@ -1260,8 +1276,8 @@ roomlet_code roomlet_tool_verify_event(struct roomlet_bytes event,
 
 /**
  * Whether an event is allowed by its own auth events, which are given, in any order, in version 12 with the create event; a
- * JSON object of `allowed`, and if it is not `rule`, a name that stays, and `about`. Neither hashes nor signatures are looked
- * at.
+ * JSON object of `allowed`, and if that is false `rule`, a name that stays (docs/toolkit.md lists them), and `about`, the rule
+ * in words. Neither hashes nor signatures are looked at.
  * Any thread.
  * Errors: ROOMLET_UNKNOWN_EVENT for an auth event that is not given; those of roomlet_tool_check_event.
  */
@@ -1273,7 +1289,8 @@ roomlet_code roomlet_tool_check_auth_events(struct roomlet_bytes event,
                                             struct roomlet_error **err);
 
 /**
- * Whether an event is allowed in the state of these events; else as roomlet_tool_check_auth_events.
+ * Whether an event is allowed in the state of these events, of which those that matter are enough; else as
+ * roomlet_tool_check_auth_events.
  * Any thread.
  * Errors: those of roomlet_tool_check_event.
  */
@@ -1285,8 +1302,8 @@ roomlet_code roomlet_tool_check_auth(struct roomlet_bytes event,
                                      struct roomlet_error **err);
 
 /**
- * The types and state keys of the state events that an event has to cite, a JSON list of pairs. The event need not be
- * finished.
+ * The types and state keys of the state events that an event has to cite, a JSON list of pairs. Of the event only `type`,
+ * `sender`, `state_key` and `content` are read: it need not be finished.
  * Any thread.
  * Errors: ROOMLET_BAD_EVENT, ROOMLET_BAD_JSON, ROOMLET_NOT_CANONICAL, ROOMLET_UNKNOWN_ROOM_VERSION.
  */
@@ -1308,8 +1325,9 @@ roomlet_code roomlet_tool_select_auth_events(struct roomlet_bytes event,
                                              struct roomlet_error **err);
 
 /**
- * The ids of the events of the state that several states resolve to, a JSON list. `states` is a JSON list of lists of
- * event ids; `events` has these events and their auth chains.
+ * The ids of the events of the state that several states resolve to, a JSON list by type and state key. `states` is a JSON
+ * list of lists of event ids; `events` has these events and their auth chains, and may have more. Neither hashes nor
+ * signatures are looked at.
  * Any thread.
  * Errors: ROOMLET_UNKNOWN_EVENT for an event that is needed and not given; ROOMLET_BAD_EVENT for two events of a state with
  * the same type and state key; ROOMLET_BAD_PARAM for `states` that are no such list, ROOMLET_BAD_ID for an id in it; those of
@@ -1323,8 +1341,8 @@ roomlet_code roomlet_tool_resolve_state(struct roomlet_bytes version,
                                         struct roomlet_error **err);
 
 /**
- * Checks an identifier and takes it apart: a JSON object of `local`, `server`, `host` and `port`, the last three null where
- * there is none. `kind` is a constant ROOMLET_ID_*.
+ * Checks an identifier and takes it apart: a JSON object of `local` (what stands before the server, without the sigil; of a
+ * key its name), `server`, `host` and `port`, the last three null where there is none. `kind` is a constant ROOMLET_ID_*.
  * Any thread.
  * Errors: ROOMLET_BAD_ID, with the rule; ROOMLET_BAD_ARGUMENT for another kind.
  */

@@ -27,19 +27,22 @@ pub struct roomlet_config {
     pub backoff_first_ms: u64,
     /// The longest wait between deliveries, in milliseconds. Default 3,600,000.
     pub backoff_max_ms: u64,
-    /// PDUs owed to one destination beyond which only the newest of each room is kept. Default 5,000.
+    /// PDUs owed to one destination beyond which only the newest of each room is kept; the other server fetches the rest.
+    /// Default 5,000.
     pub outbox_per_destination: u64,
     /// Missing events asked for at once. Default 20.
     pub missing_events_per_request: u32,
     /// Rounds of asking for missing events before the state is asked for instead. Default 20.
     pub missing_events_rounds: u32,
-    /// PDUs of one room that wait for missing events; further ones are refused. Default 1,000.
+    /// Places for PDUs of one room that wait for missing events, one for each begun 16 KiB; further ones are refused. One
+    /// server gets half of them at most. Default 1,000.
     pub staged_per_room: u64,
-    /// Rooms whose working state is held in memory. Default 64.
+    /// Rooms whose working state is held in memory; the least used beyond that is dropped. Default 64.
     pub open_rooms: u64,
     /// How long a published signing key stays valid, in milliseconds. Default 86,400,000.
     pub key_validity_ms: i64,
-    /// Bytes of events and states that all open rooms together hold in memory, about. Default 33,554,432.
+    /// Bytes of events and states that all open rooms together hold in memory, about; what was used least goes first.
+    /// Default 33,554,432.
     pub cache_bytes: u64,
     /// How long a room that nobody touches stays in memory, in milliseconds. Default 60,000.
     pub room_idle_ms: u64,

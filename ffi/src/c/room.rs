@@ -40,8 +40,10 @@ pub unsafe extern "C" fn roomlet_room_create(
 }
 
 /// Replaces a room by a new one of `version`, higher or lower; the result is the new room's id. The new room takes over
-/// what the old one says of itself, and no members; the old one gets a tombstone that points to it. The
-/// `creator_count` user ids in `creators` become creators beside `user_id` (room versions from 12). Any thread.
+/// what the old one says of itself, and no members; the old one gets a tombstone that points to it, and its members lose
+/// the power to talk there where `user_id` may take it. The `creator_count` user ids in `creators` become creators beside
+/// `user_id` (room versions from 12). After a crash or an error nothing points to a new room that is half done: the
+/// command can be repeated. Any thread.
 /// Errors: ROOMLET_DENIED if the user may not send `m.room.tombstone`, ROOMLET_UNKNOWN_ROOM_VERSION,
 /// ROOMLET_BAD_PARAM for creators in a version without them, ROOMLET_NOT_JOINED, ROOMLET_UNKNOWN_ROOM,
 /// ROOMLET_UNKNOWN_USER, ROOMLET_BAD_ID.
@@ -77,8 +79,11 @@ pub unsafe extern "C" fn roomlet_room_upgrade(
 
 /// Takes a whole room from the file `archive`: its events in federation form, one a line, the create event first and
 /// others after those that they cite. All rules hold; with `trusted` not 0 the signatures alone are taken as right. The result
-/// is a JSON object: `room_id`, the counts `accepted`, `soft_failed`, `rejected`, `known` and `left_out`, and
-/// `first_fault`, what was wrong first, or null. An import that ended early can be repeated. Any thread.
+/// is a JSON object: `room_id`; how many events are part of the room now (`accepted`), are part of it and not shown to users
+/// (`soft_failed`), are held as refused (`rejected`), were there before (`known`), or were left out (`left_out`: wrong in form,
+/// hash or signatures, of another room, or citing what is not in the file); and `first_fault`, what was wrong with the first
+/// that was left out or rejected, or null. Users hear of the memberships alone. An import that ended early, also by an error,
+/// can be repeated, and goes on where it was. Any thread.
 /// Errors: ROOMLET_BAD_PARAM for a file that cannot be read or is no archive, ROOMLET_BAD_EVENT, ROOMLET_BAD_JSON,
 /// ROOMLET_UNKNOWN_ROOM_VERSION.
 #[unsafe(no_mangle)]
@@ -103,7 +108,9 @@ pub unsafe extern "C" fn roomlet_room_import(
 }
 
 /// Deletes what came before the event `from` in the room's timeline, and gives the disk space back; the result is how many
-/// events that was, in decimal. What the rest needs stays, and what is still to be delivered. Any thread.
+/// events that was, in decimal. What the rest needs stays: the events of its states and their auth chains, and what is still
+/// to be delivered. For users the history ends there, unless another server still has it and gives it when they look. Any
+/// thread.
 /// Errors: ROOMLET_UNKNOWN_EVENT if `from` is not in the timeline, ROOMLET_UNKNOWN_ROOM, ROOMLET_BAD_ID.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn roomlet_room_purge_history(
@@ -240,7 +247,8 @@ pub unsafe extern "C" fn roomlet_room_leave(
     })
 }
 
-/// Removes `target` from the room; the result is the event id. `reason` may be empty. Any thread.
+/// Removes `target` from the room, or takes their invite or knock away; the result is the event id. `reason` may be empty.
+/// Any thread.
 /// Errors: ROOMLET_NOT_JOINED, ROOMLET_DENIED (names the rule), ROOMLET_BAD_PARAM if `target` is not there,
 /// ROOMLET_UNKNOWN_ROOM, ROOMLET_UNKNOWN_USER, ROOMLET_BAD_ID.
 #[unsafe(no_mangle)]
@@ -272,7 +280,7 @@ pub unsafe extern "C" fn roomlet_room_kick(
     })
 }
 
-/// Bans `target` from the room; the result is the event id. `reason` may be empty. Any thread.
+/// Bans `target`, who need not be in the room; the result is the event id. `reason` may be empty. Any thread.
 /// Errors: ROOMLET_NOT_JOINED, ROOMLET_DENIED (names the rule), ROOMLET_UNKNOWN_ROOM, ROOMLET_UNKNOWN_USER,
 /// ROOMLET_BAD_ID.
 #[unsafe(no_mangle)]
@@ -374,7 +382,8 @@ pub unsafe extern "C" fn roomlet_room_send(
     })
 }
 
-/// Sends a state event; as `roomlet_room_send`, with a `state_key`, which may be empty. Any thread.
+/// Sends a state event; as `roomlet_room_send`, with a `state_key`, which may be empty. Of a member event,
+/// `join_authorised_via_users_server` is left out: it would need the signature of another server. Any thread.
 /// Errors: as there; ROOMLET_BAD_PARAM also for an invite (`roomlet_room_invite`) and for power levels with a state key,
 /// ROOMLET_BAD_EVENT for another create event.
 #[unsafe(no_mangle)]

@@ -97,7 +97,8 @@ pub type roomlet_event_source = Option<
 
 /// As roomlet_tool_resolve_state, where `source` gives events when they are needed: a call for each step into the auth
 /// chains. Any thread.
-/// Errors: as there; ROOMLET_HOST if `source` does not return 0; ROOMLET_BAD_EVENT if it gives what was not asked for.
+/// Errors: as there; ROOMLET_HOST if `source` does not return 0; ROOMLET_BAD_EVENT if it gives what was not asked for, or more
+/// than a million events.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn roomlet_tool_resolve_state_from(
     version: roomlet_bytes,
@@ -135,7 +136,7 @@ pub unsafe extern "C" fn roomlet_tool_resolve_state_from(
 
 /// The canonical form of a JSON value, as `result`.
 /// Any thread.
-/// Errors: ROOMLET_BAD_JSON, ROOMLET_NOT_CANONICAL.
+/// Errors: ROOMLET_BAD_JSON; ROOMLET_NOT_CANONICAL for a number that is no integer of at most 53 bits.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn roomlet_tool_canonical_json(
     json: roomlet_bytes,
@@ -151,7 +152,7 @@ pub unsafe extern "C" fn roomlet_tool_canonical_json(
 
 /// The public key of a signing key, both in unpadded base64; `seed` is its 32 bytes.
 /// Any thread.
-/// Errors: ROOMLET_BAD_PARAM.
+/// Errors: ROOMLET_BAD_PARAM if it is not.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn roomlet_tool_public_key(
     seed: roomlet_bytes,
@@ -165,7 +166,8 @@ pub unsafe extern "C" fn roomlet_tool_public_key(
     })
 }
 
-/// The object with the signature of `server` beside those that it has.
+/// The object, in canonical form, with the signature of `server` beside those that it has. `key_id` is `ed25519:` and a name,
+/// `seed` as for `roomlet_tool_public_key`.
 /// Any thread.
 /// Errors: ROOMLET_BAD_JSON, ROOMLET_NOT_CANONICAL, ROOMLET_BAD_ID, ROOMLET_BAD_PARAM for the seed and for a key id that is
 /// not of ed25519.
@@ -188,7 +190,7 @@ pub unsafe extern "C" fn roomlet_tool_sign_json(
     })
 }
 
-/// Checks the signature of `server` with the key `key_id`.
+/// Checks that `object` has a signature of `server` with the key `key_id`, and that it is right. `public_key` is in base64.
 /// Any thread.
 /// Errors: ROOMLET_MISSING_SIGNATURE, ROOMLET_BAD_SIGNATURE, ROOMLET_BAD_JSON, ROOMLET_NOT_CANONICAL, ROOMLET_BAD_ID,
 /// ROOMLET_BAD_PARAM for a key that is none and for a key id that is not of ed25519.
@@ -226,7 +228,7 @@ pub unsafe extern "C" fn roomlet_tool_content_hash(
     })
 }
 
-/// The id of an event of a room of `version`.
+/// The id of an event of a room of `version`: from version 3 on computed from its content, before that its `event_id`.
 /// Any thread.
 /// Errors: ROOMLET_UNKNOWN_ROOM_VERSION; those of roomlet_tool_check_event.
 #[unsafe(no_mangle)]
@@ -244,7 +246,7 @@ pub unsafe extern "C" fn roomlet_tool_event_id(
     })
 }
 
-/// What is left of an event after a redaction.
+/// What is left of an event after a redaction, in canonical form.
 /// Any thread.
 /// Errors: ROOMLET_UNKNOWN_ROOM_VERSION, ROOMLET_BAD_JSON, ROOMLET_NOT_CANONICAL.
 #[unsafe(no_mangle)]
@@ -298,7 +300,8 @@ pub unsafe extern "C" fn roomlet_tool_check_event(
     })
 }
 
-/// The event with its content hash and the signature of `server`.
+/// The event with its content hash and the signature of `server`, in canonical form. Signatures that it has stay; they no
+/// longer hold if the hash was another one.
 /// Any thread.
 /// Errors: as roomlet_tool_sign_json; ROOMLET_UNKNOWN_ROOM_VERSION.
 #[unsafe(no_mangle)]
@@ -323,7 +326,8 @@ pub unsafe extern "C" fn roomlet_tool_sign_event(
 }
 
 /// Checks the signatures that an event needs, and its content hash; the result is the event, or its redacted form if the
-/// hash does not fit. `keys` is a JSON object by server, then by key id, of public keys in base64.
+/// hash does not fit. `keys` is a JSON object by server, then by key id, of public keys in base64; whether they were valid at
+/// the time of the event is for the caller to know.
 /// Any thread.
 /// Errors: ROOMLET_MISSING_SIGNATURE, ROOMLET_BAD_SIGNATURE, ROOMLET_UNKNOWN_KEY, ROOMLET_BAD_PARAM for `keys`; those of
 /// roomlet_tool_check_event.
@@ -345,8 +349,8 @@ pub unsafe extern "C" fn roomlet_tool_verify_event(
 }
 
 /// Whether an event is allowed by its own auth events, which are given, in any order, in version 12 with the create event; a
-/// JSON object of `allowed`, and if it is not `rule`, a name that stays, and `about`. Neither hashes nor signatures are looked
-/// at.
+/// JSON object of `allowed`, and if that is false `rule`, a name that stays (docs/toolkit.md lists them), and `about`, the rule
+/// in words. Neither hashes nor signatures are looked at.
 /// Any thread.
 /// Errors: ROOMLET_UNKNOWN_EVENT for an auth event that is not given; those of roomlet_tool_check_event.
 #[unsafe(no_mangle)]
@@ -371,7 +375,8 @@ pub unsafe extern "C" fn roomlet_tool_check_auth_events(
     })
 }
 
-/// Whether an event is allowed in the state of these events; else as roomlet_tool_check_auth_events.
+/// Whether an event is allowed in the state of these events, of which those that matter are enough; else as
+/// roomlet_tool_check_auth_events.
 /// Any thread.
 /// Errors: those of roomlet_tool_check_event.
 #[unsafe(no_mangle)]
@@ -392,8 +397,8 @@ pub unsafe extern "C" fn roomlet_tool_check_auth(
     })
 }
 
-/// The types and state keys of the state events that an event has to cite, a JSON list of pairs. The event need not be
-/// finished.
+/// The types and state keys of the state events that an event has to cite, a JSON list of pairs. Of the event only `type`,
+/// `sender`, `state_key` and `content` are read: it need not be finished.
 /// Any thread.
 /// Errors: ROOMLET_BAD_EVENT, ROOMLET_BAD_JSON, ROOMLET_NOT_CANONICAL, ROOMLET_UNKNOWN_ROOM_VERSION.
 #[unsafe(no_mangle)]
@@ -434,8 +439,9 @@ pub unsafe extern "C" fn roomlet_tool_select_auth_events(
     })
 }
 
-/// The ids of the events of the state that several states resolve to, a JSON list. `states` is a JSON list of lists of
-/// event ids; `events` has these events and their auth chains.
+/// The ids of the events of the state that several states resolve to, a JSON list by type and state key. `states` is a JSON
+/// list of lists of event ids; `events` has these events and their auth chains, and may have more. Neither hashes nor
+/// signatures are looked at.
 /// Any thread.
 /// Errors: ROOMLET_UNKNOWN_EVENT for an event that is needed and not given; ROOMLET_BAD_EVENT for two events of a state with
 /// the same type and state key; ROOMLET_BAD_PARAM for `states` that are no such list, ROOMLET_BAD_ID for an id in it; those of
@@ -461,8 +467,8 @@ pub unsafe extern "C" fn roomlet_tool_resolve_state(
     })
 }
 
-/// Checks an identifier and takes it apart: a JSON object of `local`, `server`, `host` and `port`, the last three null where
-/// there is none. `kind` is a constant ROOMLET_ID_*.
+/// Checks an identifier and takes it apart: a JSON object of `local` (what stands before the server, without the sigil; of a
+/// key its name), `server`, `host` and `port`, the last three null where there is none. `kind` is a constant ROOMLET_ID_*.
 /// Any thread.
 /// Errors: ROOMLET_BAD_ID, with the rule; ROOMLET_BAD_ARGUMENT for another kind.
 #[unsafe(no_mangle)]

@@ -53,10 +53,15 @@ class Homeserver:
     """A homeserver inside this program. Open it with `async with Homeserver.open(...) as server`.
 
     A command returns once its result is durable here; other servers hear of it later. Cancelling the wait does not
-    stop a command: with a `txn_id` it can be repeated safely. Methods raise `RoomletError`. All homeservers of a
-    process live on one event loop, and their methods are called there. What they log, above all
-    what does not work between servers, is in the logger `roomlet`. One that is not closed is closed when the program
-    ends. A process that `fork` makes has none of them: there their methods raise `Code.CLOSED`, and it may open its own.
+    stop a command: with a `txn_id` it can be repeated safely. All homeservers of a process live on one event loop, and
+    their methods are called there. What they log, above all what does not work between servers, is in the logger
+    `roomlet`. One that is not closed is closed when the program ends. A process that `fork` makes has none of them: there
+    their methods raise `Code.CLOSED`, and it may open its own.
+
+    Methods raise `RoomletError`, whose `code` says why. Besides what a method names, each can raise `Code.CLOSED`,
+    `BAD_ID`, and the store's codes; commands also `UNKNOWN_USER` for a user who is no account, `UNKNOWN_ROOM` for a room
+    that is not held here, `NOT_JOINED` for a user who is not in it, and `DENIED` with the rule that refuses. A command
+    that fails has changed nothing, unless its description says so.
     """
 
     def __init__(self, inner: native.Homeserver) -> None:
@@ -78,6 +83,8 @@ class Homeserver:
         """Opens the SQLite file `path` (made if it is not there; without one nothing survives) and resumes what
         was under way. The result is awaited, or entered with `async with`, which closes the homeserver at the end.
         A task that is cancelled meanwhile ends when the homeserver is open and closed again.
+
+        Raises `Code.STORE_LOCKED`, `STORE_DAMAGED`, `STORE_NEWER`; `BAD_PARAM` if the store is another server's.
         """
         where = os.fspath(path) if path is not None else None
         return Opening(native.Config(server_name=server_name, path=where, limits=limits), transport, policy)
@@ -100,7 +107,8 @@ class Homeserver:
     async def handle_request(self, request: Request) -> Response:
         """Answers a federation request of another server; `roomlet.http.FederationApp` calls it.
 
-        A body of more than 12,500,000 bytes is answered with 413: read no more.
+        What is wrong with the request is in the response. A body of more than 12,500,000 bytes is answered with 413:
+        read no more.
         """
         response = await bridge.call(
             self._inner.handle_request(
@@ -120,7 +128,7 @@ class Homeserver:
         bridge.call_now(self._inner.wake)
 
     async def create_account(self, localpart: str) -> str:
-        """Makes an account and gives its user id."""
+        """Makes an account and gives its user id, `@localpart:server_name`. Raises `Code.EXISTS`."""
         return await bridge.call(self._inner.create_account(localpart))
 
     async def accounts(self) -> list[str]:
@@ -144,8 +152,9 @@ class Homeserver:
 
         An invited user of this server who is no account is an error, and nothing is made then. An invite that
         another server or the host refuses fails alone, and nothing tells of it but the members and the log: to have
-        its error, make the room without it and call `invite`.
-        `additional_creators` are for room versions from 12.
+        its error, make the room without it and call `invite`. `additional_creators` are for room versions from 12.
+
+        Raises `Code.UNKNOWN_ROOM_VERSION`, `BAD_PARAM` for creators in a version without them, `TOO_LARGE`.
         """
         options = native.CreateRoom(
             preset=_PRESETS[Preset(preset)],
@@ -165,7 +174,9 @@ class Homeserver:
         """Replaces a room by a new one of `version`, higher or lower, and gives the new room's id.
 
         The new room takes over what the old one says of itself, and no members; the old one gets a tombstone that
-        points to it.
+        points to it. After a crash or an error it can be repeated.
+
+        Raises `Code.DENIED` if the user may not send `m.room.tombstone`, `UNKNOWN_ROOM_VERSION`, `BAD_PARAM`.
         """
         return await bridge.call(self._inner.upgrade_room(user_id, room_id, version, _ids(additional_creators)))
 
@@ -173,7 +184,11 @@ class Homeserver:
         """Takes a whole room from a file of its events in federation form.
 
         One event a line, the create event first and others after those that they cite. All rules hold; with `trusted`
-        the signatures alone are taken as right. An import that ended early can be repeated.
+        the signatures alone are taken as right. Users hear of the memberships alone. An import that ended early, also by
+        an error, can be repeated, and goes on where it was.
+
+        Raises `Code.BAD_PARAM` for a file that cannot be read or is no archive; `UNKNOWN_ROOM_VERSION`. Other wrong events
+        are no error: the report counts them.
         """
         return await bridge.call(self._inner.import_room(os.fspath(archive), trusted))
 
@@ -181,13 +196,16 @@ class Homeserver:
         """Deletes what came before an event in the room's timeline, and tells how many events that was.
 
         What the rest needs stays, and what is still to be delivered. The disk space is given back.
+
+        Raises `Code.UNKNOWN_EVENT` if `before` is no event of the timeline.
         """
         return await bridge.call(self._inner.purge_history(room_id, before))
 
     async def forget_room(self, room_id: str) -> None:
-        """Deletes all there is of a room that no user of this server is in, and gives the disk space back.
+        """Deletes all there is of a room, pending invites too, and gives the disk space back.
 
-        What other servers are still owed of it goes out all the same.
+        What other servers are still owed of it goes out all the same. Raises `Code.DENIED` while a user of this server is
+        in it who could leave.
         """
         await bridge.call(self._inner.forget_room(room_id))
 
@@ -201,34 +219,47 @@ class Homeserver:
         return await bridge.call(self._inner.check_store(repair))
 
     async def backup(self, path: str | os.PathLike[str]) -> None:
-        """Writes a copy of the store, as it is at one moment, to a new file; commands go on meanwhile."""
+        """Writes a copy of the store, as it is at one moment, to a new file; commands go on meanwhile.
+
+        Raises `Code.BAD_PARAM` if there is such a file, or if the store is in memory.
+        """
         await bridge.call(self._inner.backup(os.fspath(path)))
 
     async def invite(self, user_id: str, room_id: str, target: str, *, reason: str | None = None) -> str:
-        """Invites `target`. As the other commands, it gives the id of the event."""
+        """Invites `target`, of any server. As the other commands, it gives the id of the event.
+
+        Raises `Code.UNREACHABLE`, `REMOTE` or `BAD_REPLY` of the server of `target`; `FORBIDDEN` if the policy refuses for
+        a user of this server.
+        """
         return await bridge.call(self._inner.invite(user_id, room_id, target, reason))
 
     async def join(self, user_id: str, room_id: str, *, via: Iterable[str] = ()) -> str:
-        """Joins, through one of the servers `via` if this server is not in the room."""
+        """Joins, through another server if this one is not in the room, or may not let the user in.
+
+        The servers `via` are asked in turn, then those of who invited, and some that are known to be in the room.
+
+        Raises `Code.UNKNOWN_ROOM` if there is no server to ask; what the last one gave: `UNREACHABLE`, `REMOTE`, `BAD_REPLY`,
+        `UNKNOWN_ROOM_VERSION`.
+        """
         return await bridge.call(self._inner.join(user_id, room_id, _ids(via)))
 
     async def leave(self, user_id: str, room_id: str, *, reason: str | None = None) -> str | None:
-        """Leaves or rejects an invite.
+        """Leaves, or rejects an invite.
 
         None where the server of the invite's sender could not be reached, or refused, and the invite was only dropped.
         """
         return await bridge.call(self._inner.leave(user_id, room_id, reason))
 
     async def kick(self, user_id: str, room_id: str, target: str, *, reason: str | None = None) -> str:
-        """Kicks `target`."""
+        """Removes `target` from the room, or takes their invite away. Raises `Code.BAD_PARAM` if they are not there."""
         return await bridge.call(self._inner.kick(user_id, room_id, target, reason))
 
     async def ban(self, user_id: str, room_id: str, target: str, *, reason: str | None = None) -> str:
-        """Bans `target`."""
+        """Bans `target`, who need not be in the room."""
         return await bridge.call(self._inner.ban(user_id, room_id, target, reason))
 
     async def unban(self, user_id: str, room_id: str, target: str, *, reason: str | None = None) -> str:
-        """Lifts the ban of `target`."""
+        """Lifts the ban of `target`. Raises `Code.BAD_PARAM` if there is none."""
         return await bridge.call(self._inner.unban(user_id, room_id, target, reason))
 
     async def send(
@@ -238,11 +269,14 @@ class Homeserver:
 
         The same `txn_id` of the same user in the same room gives the same event id, whichever command it was given
         with: this, `set_state` or `redact`.
+
+        Raises `Code.BAD_PARAM` for a type that the room's version retired or that has a command of its own; `BAD_JSON`,
+        `NOT_CANONICAL`, `TOO_LARGE`.
         """
         return await bridge.call(self._inner.send(user_id, room_id, type, _text(content), txn_id))
 
     async def send_message(self, user_id: str, room_id: str, body: str, *, txn_id: str | None = None) -> str:
-        """Sends a text message in the form of the room's version."""
+        """Sends a text message in the form of the room's version; else as `send`."""
         create = await self.state_event(user_id, room_id, "m.room.create")
         if create is not None and create.content.get("room_version") in _CONTENT_BLOCK_VERSIONS:
             return await self.send(user_id, room_id, "m.message", {"m.text": [{"body": body}]}, txn_id=txn_id)
@@ -259,7 +293,11 @@ class Homeserver:
         state_key: str = "",
         txn_id: str | None = None,
     ) -> str:
-        """Sends a state event."""
+        """Sends a state event; else as `send`.
+
+        Raises `Code.BAD_PARAM` also for an invite (`invite`) and for power levels with a state key, `BAD_EVENT` for another
+        create event.
+        """
         return await bridge.call(
             self._inner.set_state(user_id, room_id, type, state_key, _text(content), txn_id)
         )
@@ -267,7 +305,7 @@ class Homeserver:
     async def redact(
         self, user_id: str, room_id: str, event_id: str, *, reason: str | None = None, txn_id: str | None = None
     ) -> str:
-        """Redacts an event."""
+        """Takes the content of an event away, on every server. Raises `Code.UNKNOWN_EVENT`."""
         return await bridge.call(self._inner.redact(user_id, room_id, event_id, reason, txn_id))
 
     async def timeline(
@@ -281,13 +319,14 @@ class Homeserver:
     ) -> Page:
         """A page of the timeline, from the token `Page.next` of another; by default back from the newest event.
 
-        It has at least 1 and at most 1,000 events, whatever `limit` says.
+        It has up to `limit` events; 0 counts as 1, more than 1,000 as 1,000. Backward, other servers are asked where the
+        local history ends. Raises `Code.BAD_PARAM` for a token that is none.
         """
         way = _DIRECTIONS[Direction(direction)]
         return bridge.page(await bridge.call(self._inner.timeline(user_id, room_id, from_token, way, limit)))
 
     async def event(self, user_id: str, room_id: str, event_id: str) -> Event:
-        """One event."""
+        """One event. Raises `Code.UNKNOWN_EVENT` for one that is not held or that the user may not see."""
         return bridge.event(await bridge.call(self._inner.event(user_id, room_id, event_id)))
 
     async def state(self, user_id: str, room_id: str) -> list[Event]:
@@ -295,12 +334,12 @@ class Homeserver:
         return [bridge.event(item) for item in await bridge.call(self._inner.state(user_id, room_id))]
 
     async def state_event(self, user_id: str, room_id: str, type: str, state_key: str = "") -> Event | None:
-        """One event of the current state."""
+        """One event of the current state; None if there is no such state."""
         found = await bridge.call(self._inner.state_event(user_id, room_id, type, state_key))
         return bridge.event(found) if found is not None else None
 
     async def members(self, user_id: str, room_id: str, membership: str | None = None) -> list[Member]:
-        """The members, all or with one membership, by user id."""
+        """The members, all or with one membership (`join`, `invite`, `leave`, `ban`, `knock`), by user id."""
         return bridge.members(await bridge.call(self._inner.members(user_id, room_id, membership)))
 
     async def rooms(self, user_id: str) -> list[RoomSummary]:
@@ -308,12 +347,19 @@ class Homeserver:
         return bridge.rooms(await bridge.call(self._inner.rooms(user_id)))
 
     async def invite_preview(self, user_id: str, room_id: str) -> list[dict[str, Any]]:
-        """The stripped state that came with a pending invite: what the inviting server says, verified by nobody."""
+        """The stripped state that came with a pending invite: what the inviting server says, verified by nobody.
+
+        Raises `Code.NOT_FOUND` without a pending invite.
+        """
         preview: list[dict[str, Any]] = json.loads(await bridge.call(self._inner.invite_preview(user_id, room_id)))
         return preview
 
     async def next_updates(self, since: int, *, limit: int = 100) -> list[Update]:
-        """1 to `limit` updates after position `since`; waits until there is one."""
+        """1 to `limit` updates (1,000 at most) after position `since`; waits until there is one.
+
+        Raises `Code.BAD_PARAM` for a position beyond the newest update: one of another store, or of a store that went back
+        to a backup.
+        """
         return [bridge.update(entry) for entry in await bridge.call(self._inner.updates(since, limit))]
 
     async def updates(self, since: int = 0, *, batch: int = 100) -> AsyncIterator[Update]:

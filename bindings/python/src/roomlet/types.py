@@ -77,7 +77,10 @@ class Policy(Protocol):
         """May the server `origin` make this federation request?"""
 
     async def accept_event(self, room_id: str, event_id: str, sender: str, type: str, /) -> bool:
-        """May this event of another server reach the users?"""
+        """May this event of another server reach the users? Refused, it stays in the room's history, out of their sight.
+
+        May be asked again about an event that comes again.
+        """
 
 
 @dataclass(frozen=True, slots=True)

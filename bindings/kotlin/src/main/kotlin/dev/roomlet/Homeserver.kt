@@ -209,8 +209,8 @@ public class Homeserver private constructor(private val native: Native) : AutoCl
 
     /**
      * A page of up to [limit] events (at least 1 and at most 1,000) of the timeline as the user may see it, from the token
-     * `next` of another page; without one from the newest event backward, or from the oldest forward. Backward, other servers are asked where
-     * the local history ends. Throws [Code.NOT_JOINED]; [Code.BAD_PARAM] for a token that is none.
+     * `next` of another page; without one from the newest event backward, or from the oldest forward. Backward, other
+     * servers are asked where the local history ends. Throws [Code.NOT_JOINED]; [Code.BAD_PARAM] for a token that is none.
      */
     public suspend fun timeline(
         userId: String,
