@@ -8,6 +8,11 @@ use crate::{
 use roomlet_wire::{Code, Error, Map, Pdu, Result, RoomId, RoomVersion, UserId, Value, Verified, pdu::Draft};
 use std::collections::BTreeMap;
 
+/// The level of creators where they need one: in all versions but 12.
+pub(crate) const CREATOR_LEVEL: i64 = 100;
+/// The level for tombstones in rooms of version 12, above that of every user who is no creator.
+pub(crate) const TOMBSTONE_LEVEL: i64 = 150;
+
 /// A JSON object of these members.
 pub(crate) fn object<const N: usize>(entries: [(&str, Value); N]) -> Map {
     entries
@@ -205,16 +210,20 @@ fn first_state(user: &UserId, room: &CreateRoom, version: &RoomVersion) -> Vec<O
 fn power_levels(user: &UserId, room: &CreateRoom, version: &RoomVersion) -> Map {
     let mut users = Map::new();
     if !version.creators_rank_above {
-        users.insert(user.as_str().into(), Value::Int(100));
+        users.insert(user.as_str().into(), Value::Int(CREATOR_LEVEL));
     }
     if room.preset == Preset::TrustedPrivate && !version.creators_rank_above {
         users.extend(
             room.invite
                 .iter()
-                .map(|invited| (invited.as_str().to_owned(), Value::Int(100))),
+                .map(|invited| (invited.as_str().to_owned(), Value::Int(CREATOR_LEVEL))),
         );
     }
-    let tombstone = if version.creators_rank_above { 150 } else { 100 };
+    let tombstone = if version.creators_rank_above {
+        TOMBSTONE_LEVEL
+    } else {
+        CREATOR_LEVEL
+    };
     let events = object([
         ("m.room.name", Value::Int(50)),
         ("m.room.avatar", Value::Int(50)),

@@ -13,10 +13,6 @@ use roomlet_wire::{
 };
 use std::{sync::Arc, time::Duration};
 
-fn bad(about: String) -> Error {
-    Error::new(Code::BadParam, about)
-}
-
 /// Events handed in for which what they cite is fetched at once: anybody may hand in any number, and each may bring a
 /// state as large as the room (TM-10).
 pub(crate) const SETTLED_AT_ONCE: usize = 2;
@@ -33,6 +29,10 @@ const INVITING_SERVERS: usize = 5;
 /// Invites of one user that are not answered, at most: strangers make them, each with up to as much as an event and a
 /// preview take (TM-10).
 const INVITES_PER_USER: u64 = 500;
+
+fn bad(about: String) -> Error {
+    Error::new(Code::BadParam, about)
+}
 
 /// What an invited user is shown of a room, whether it came as full events or stripped (FED-38): entries that are
 /// neither are left out (TM-14), and so is what is beyond [`PREVIEW_BYTES`].
@@ -89,6 +89,7 @@ impl Inner {
         ))
     }
 
+    /// Answers `GET /make_join` (FED-30).
     pub(crate) async fn make_join(
         &self,
         origin: &ServerName,
@@ -122,6 +123,7 @@ impl Inner {
             .await
     }
 
+    /// Answers `GET /make_leave` (FED-36).
     pub(crate) async fn make_leave(&self, origin: &ServerName, room: &RoomId, user: &UserId) -> Result<Map> {
         self.check_own_user(origin, user)?;
         let handle = self.resident_room(origin, room).await?;
@@ -162,6 +164,7 @@ impl Inner {
         }
     }
 
+    /// Answers `PUT /send_join` (FED-31, FED-33).
     pub(crate) async fn receive_join(
         self: &Arc<Self>,
         origin: &ServerName,
@@ -228,6 +231,7 @@ impl Inner {
         }
     }
 
+    /// Answers `PUT /send_leave` (FED-36).
     pub(crate) async fn receive_leave(
         self: &Arc<Self>,
         origin: &ServerName,
@@ -281,6 +285,7 @@ impl Inner {
         }
     }
 
+    /// Answers `PUT /invite` (FED-37).
     pub(crate) async fn receive_invite(
         self: &Arc<Self>,
         origin: &ServerName,

@@ -201,6 +201,7 @@ impl Inner {
 
     /// A random string of `A-Za-z0-9`, for room ids and the like.
     pub(crate) fn random_name(&self, len: usize) -> String {
+        // 64, so that six bits choose one; that `A` and `a` are twice as likely as others does no harm.
         const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789Aa";
         let mut bytes = vec![0; len];
         self.env.rng.fill(&mut bytes);

@@ -63,9 +63,11 @@ impl Inner {
         }
         if pdus.len() > limits::TRANSACTION_PDUS || edus.len() > limits::TRANSACTION_EDUS {
             let about = format!(
-                "transaction {txn_id}: {} PDUs and {} EDUs, at most 50 and 100",
+                "transaction {txn_id}: {} PDUs and {} EDUs, at most {} and {}",
                 pdus.len(),
-                edus.len()
+                edus.len(),
+                limits::TRANSACTION_PDUS,
+                limits::TRANSACTION_EDUS
             );
             return Err(Error::new(Code::BadParam, about));
         }

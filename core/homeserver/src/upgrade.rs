@@ -1,7 +1,7 @@
 //! Room upgrades: a new room of another version, and a sign in the old one that points there (I1-13).
 
 use crate::{
-    create::{Beginning, create_content, object},
+    create::{Beginning, CREATOR_LEVEL, TOMBSTONE_LEVEL, create_content, object},
     inner::Inner,
     room::{OpenRoom, Outgoing},
 };
@@ -27,11 +27,7 @@ const COPIED: [&str; 7] = [
     "m.room.guest_access",
     "m.room.history_visibility",
 ];
-/// The level of creators of a version 12 room in a room of a version where they need one.
-const CREATOR_LEVEL: i64 = 100;
-/// The level for tombstones in rooms of version 12, above that of every user who is no creator.
-const TOMBSTONE_LEVEL: i64 = 150;
-/// At least so much power takes, in the old room, what its members are to do no more.
+/// The least level, in the closed old room, of what its members are no longer to do.
 const CLOSED_LEVEL: i64 = 50;
 
 /// What is taken over from the old room.

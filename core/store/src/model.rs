@@ -231,15 +231,6 @@ pub enum OutboxItem {
     Edu(String),
 }
 
-impl std::fmt::Debug for OwnKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("OwnKey")
-            .field("id", &self.id)
-            .field("expired_at", &self.expired_at)
-            .finish_non_exhaustive()
-    }
-}
-
 /// How delivery to a server goes.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct DestinationRow {
@@ -286,6 +277,16 @@ pub struct OwnKey {
     pub seed: [u8; 32],
     /// When it was retired, in milliseconds; the one key without is in use.
     pub expired_at: Option<i64>,
+}
+
+// Written by hand, as the seed must not get into a log.
+impl std::fmt::Debug for OwnKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OwnKey")
+            .field("id", &self.id)
+            .field("expired_at", &self.expired_at)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The order in which a room's timeline is read: by depth, then by arrival here.

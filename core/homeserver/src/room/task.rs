@@ -131,8 +131,8 @@ pub(super) async fn run(
             },
         };
         let Some(job) = job else { return };
-        let batch = run_batch(&mut room, job, &mut jobs);
-        held = batch.next;
+        let mut batch = run_batch(&mut room, job, &mut jobs);
+        held = batch.next.take();
         let commit = Commit {
             writes: room.take_writes(),
         };
@@ -154,7 +154,7 @@ pub(super) async fn run(
         if room.is_forgotten && committed.is_ok() {
             let about = format!("room {id} is not known here: it was forgotten");
             end(&mut jobs, Error::new(Code::UnknownRoom, about));
-            return batch.jobs.into_iter().for_each(|job| job.finish(Ok(())));
+            return batch.finish(&Ok(()));
         }
         let lost = committed.is_err() || batch.is_broken || room.is_stale;
         if lost {
@@ -163,20 +163,13 @@ pub(super) async fn run(
                 // The handle is dead from here on; the registry opens the room anew.
                 Err(error) => {
                     end(&mut jobs, committed.as_ref().err().cloned().unwrap_or(error));
-                    batch
-                        .jobs
-                        .into_iter()
-                        .for_each(|job| job.finish(committed.clone()));
-                    return;
+                    return batch.finish(&committed);
                 }
             }
         } else {
             room.trim();
         }
-        batch
-            .jobs
-            .into_iter()
-            .for_each(|job| job.finish(committed.clone()));
+        batch.finish(&committed);
     }
 }
 
@@ -187,6 +180,15 @@ struct Batch {
     is_broken: bool,
     /// The one after them, which waits for the commit.
     next: Option<Box<dyn Job>>,
+}
+
+impl Batch {
+    /// Answers all, after their commit.
+    fn finish(self, committed: &Result<()>) {
+        for job in self.jobs {
+            job.finish(committed.clone());
+        }
+    }
 }
 
 /// Runs the jobs that wait now.

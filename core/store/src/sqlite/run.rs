@@ -55,7 +55,8 @@ impl Run {
         in_order && self.bytes.len() < BYTES && from_key(self.first).0 == from_key(key).0
     }
 
-    /// Appends an event that [`has_place`](Self::has_place_for), by its id's hash and its packed JSON. `redacted_by` has no place here.
+    /// Appends an event that [has a place](Self::has_place_for), by its id's hash and its packed JSON. `redacted_by` is not
+    /// stored: redacted events have rows of their own.
     pub(super) fn push(&mut self, key: i64, row: &EventRow, hash: &[u8; 32], packed: &[u8]) {
         let out = &mut self.bytes;
         put(out, (key - self.first) as u64);
