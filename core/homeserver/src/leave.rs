@@ -78,7 +78,7 @@ impl Inner {
         Ok(left)
     }
 
-    /// The invites of a user to a room that are not answered, one of each server that invites, the first first.
+    /// The invites of a user to a room that are not answered, one for each server that invites, the oldest first.
     pub(crate) fn pending_invites(&self, user: &UserId, room: &RoomId) -> Result<Vec<Pdu<Verified>>> {
         let invites = self.store.invites(user, room)?;
         let read = |invite: &InviteRow| Pdu::from_store(invite.event_json.as_bytes(), invite.version);

@@ -1,4 +1,4 @@
-//! What the host does with the store as a whole: checks, copies, and gives up what is no longer wanted.
+//! What the host does with the store as a whole: check it, copy it, and delete what is no longer wanted.
 
 use crate::{inner::Inner, room::OpenRoom};
 use roomlet_store::{Finding, OutboxItem, Store};
@@ -105,8 +105,8 @@ impl Inner {
         Ok(report)
     }
 
-    /// What the medium finds wrong with itself. With `repair`, what follows from the rest is made anew, and what cannot be
-    /// read is deleted.
+    /// What the medium finds wrong with itself. With `repair`, what follows from other things is written anew, and events
+    /// that cannot be read are deleted.
     async fn check_medium(&self, repair: bool) -> Result<Vec<StoreFault>> {
         let store = self.store.clone();
         let findings = async move || {

@@ -162,7 +162,7 @@ impl Generator {
         step
     }
 
-    /// Makes a state event of what is none, and the other way round.
+    /// Makes a state event of an event that is not one, and the other way round.
     fn swap_state(&mut self, step: &mut Step) {
         if step.kind == "m.room.create" {
             return;

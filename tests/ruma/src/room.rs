@@ -181,7 +181,7 @@ impl Room {
 /// A state of these events: type, state key and id.
 ///
 /// # Panics
-/// If an id is none.
+/// If an id is not an event id.
 #[must_use]
 pub fn state<'a>(events: impl Iterator<Item = (&'a str, &'a str, &'a str)>) -> State {
     let entry = |(kind, key, id): (&str, &str, &str)| {

@@ -25,7 +25,7 @@ use roomlet_wire::{Map, Value, json};
 /// A JSON object written in a test.
 ///
 /// # Panics
-/// If it is none.
+/// If the text is not one.
 #[must_use]
 pub fn object(text: &str) -> Map {
     json::parse_object_lenient(text.as_bytes()).expect("a test writes JSON objects")

@@ -30,7 +30,7 @@ impl Clock for VirtualClock {
     }
 }
 
-/// Chance that is none: SplitMix64 from a seed.
+/// Bytes that look random and repeat exactly: SplitMix64 from a seed.
 struct SeededRng(Mutex<u64>);
 
 impl SeededRng {

@@ -111,7 +111,8 @@ impl Ring {
         Ok(held.key.clone())
     }
 
-    /// The store failed to keep keys that `server` gave: until they are asked for again, what is lacking of them is its error.
+    /// The store failed to keep keys that `server` gave: until they are asked for again, whoever needs one of them gets the
+    /// store's error.
     pub(super) fn note_unkept(&self, server: &ServerName, error: Error) {
         let held = self.keys_of(server).map(|keys| keys.held.clone());
         let keys = Keys {

@@ -2,7 +2,7 @@
 
 use super::{
     Shared, Signal,
-    pace::{Bucket, backoff},
+    pace::{self, Bucket, backoff},
     transaction::Transaction,
 };
 use crate::{env::LogLevel, error::ClientError};
@@ -95,15 +95,11 @@ impl Delivery {
             .and_then(|in_flight| Transaction::resume(in_flight).ok());
         let wait = row.retry_at.saturating_sub(self.shared.env.clock.now_ms());
         if let Ok(wait) = u64::try_from(wait) {
-            self.wait(Duration::from_millis(wait).min(self.longest_wait()))
-                .await;
+            // A clock that was set back must not silence a destination for years.
+            let longest = pace::longest(&self.shared.settings);
+            self.wait(Duration::from_millis(wait).min(longest)).await;
         }
         Ok(())
-    }
-
-    /// A clock that was set back must not silence a destination for years.
-    fn longest_wait(&self) -> Duration {
-        self.shared.settings.backoff_max.mul_f64(1.4)
     }
 
     /// The next transaction, once the pace allows it.

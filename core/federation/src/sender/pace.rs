@@ -50,6 +50,10 @@ impl Bucket {
     }
 }
 
+/// The least factor that a wait varies by, and how much more it may be.
+const LEAST_FACTOR: f64 = 0.8;
+const FACTOR_SPAN: f64 = 0.6;
+
 /// The wait after `failures` in a row: doubled each time, limited, varied by 0.8 to 1.4 so that servers that lost the
 /// same peer do not all come back at once (FED-22).
 pub(super) fn backoff(settings: &SenderSettings, failures: u32, rng: &dyn Rng) -> Duration {
@@ -58,9 +62,14 @@ pub(super) fn backoff(settings: &SenderSettings, failures: u32, rng: &dyn Rng) -
         .backoff_first
         .saturating_mul(1 << doublings)
         .min(settings.backoff_max);
-    let mut byte = [0; 2];
-    rng.fill(&mut byte);
-    wait.mul_f64(0.8 + 0.6 * f64::from(u16::from_le_bytes(byte)) / f64::from(u16::MAX))
+    let mut bytes = [0; 2];
+    rng.fill(&mut bytes);
+    wait.mul_f64(LEAST_FACTOR + FACTOR_SPAN * f64::from(u16::from_le_bytes(bytes)) / f64::from(u16::MAX))
+}
+
+/// The longest wait that [`backoff`] gives.
+pub(super) fn longest(settings: &SenderSettings) -> Duration {
+    settings.backoff_max.mul_f64(LEAST_FACTOR + FACTOR_SPAN)
 }
 
 #[cfg(test)]

@@ -22,8 +22,8 @@ use tokio::time::Instant;
 const SINGLE_EVENTS: usize = 40;
 /// Servers that are asked for the same thing, one after another.
 const SERVERS_ASKED: usize = 4;
-/// Events of a state and its auth chain that are looked at, several times what the largest rooms have; who tells more
-/// is not believed (TM-8).
+/// Events of a state and its auth chain, at most; several times what the largest rooms have. A server that names more is
+/// not believed (TM-8).
 const STATE_EVENTS: usize = 1_000_000;
 
 /// How an event that waits for others came here.
@@ -190,7 +190,8 @@ impl Inner {
             if latest.is_empty() {
                 break;
             }
-            // A reply is short: what is here already is not to fill it. Far from all of that is behind the newest events.
+            // A reply has few events, so none that is here already should be among them. The newest events alone would
+            // not see to that: by no means all that is here is behind them.
             earliest.extend(newest.iter().cloned());
             let limit = self.config.limits.missing_events_per_request;
             let request = self
@@ -202,7 +203,7 @@ impl Inner {
             values.truncate(limit as usize);
             let before = found.len();
             for pdu in ask.verify(self, values).await? {
-                // What cites more than an event that is sent may, others drop however they got it.
+                // Other servers drop an event that cites more than these, however they got it.
                 if pdu.prev_events.len() <= limits::PREV_EVENTS
                     && pdu.auth_events.len() <= limits::AUTH_EVENTS
                 {

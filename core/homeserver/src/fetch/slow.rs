@@ -8,16 +8,16 @@ use std::{
 };
 use tokio::time::Instant;
 
-/// How long a server that was never slow may take to fill one gap while others wait; who has it, and a network that is
-/// not bad, needs less.
+/// How long a server that was never slow may take to fill one gap while others wait; one that has the events, on a network
+/// that is not bad, needs less.
 pub(super) const QUICK: Duration = Duration::from_secs(5);
 /// As [`QUICK`], for one that was too slow before, as it may be the network: twice as long each time, up to this.
 pub(super) const MAX_QUICK: Duration = Duration::from_secs(20);
 /// Doublings until then.
 const DOUBLINGS: u32 = 2;
-/// A server that used up its time gets none while others wait for so many times as long.
+/// A server that used up its time is not asked, while others wait, for this many times as long.
 const REST: u32 = 16;
-/// But no longer than this.
+/// The longest that it is not asked.
 const MAX_REST: Duration = Duration::from_secs(3_600);
 /// Servers that are remembered.
 const SERVERS: usize = 4_096;
@@ -54,7 +54,7 @@ impl SlowServers {
         if is_filled || (took < QUICK && !is_away) {
             self.marks().remove(server);
         } else if took >= self.patience(server) / 2 {
-            // The rest went into what came of its answers.
+            // Half: the other half may have gone into checking what it answered.
             self.mark(server);
         }
     }

@@ -112,7 +112,7 @@ impl OpenRoom {
         Ok(kept)
     }
 
-    /// Writes those of `states` whose parent is none of them whole; gives the events in all of them.
+    /// Writes whole those of `states` whose parent is not one of them; gives the events in all of them.
     fn write_self_contained(&mut self, states: &BTreeSet<StateNum>) -> Result<BTreeSet<EventNum>> {
         let mut events = BTreeSet::new();
         let mut last = StateMap::new();

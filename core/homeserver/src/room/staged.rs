@@ -33,13 +33,13 @@ pub(crate) struct Waiting {
     places: usize,
 }
 
-/// What became of a wish for a place.
+/// What became of a PDU that needs a place.
 pub(crate) enum Place {
     /// The PDU has one, and stays with who sent it before.
     Had,
-    /// It got one, in place of those, which wait no longer.
+    /// It got one; these had to give theirs up, and wait no longer.
     Given(Vec<Waiting>),
-    /// There is none: how many are taken, and how many of them by the party that wants one more.
+    /// No place is left: how many are taken, and how many of these by the party that wants one more.
     None { taken: usize, own: usize },
 }
 
@@ -59,9 +59,9 @@ impl OpenRoom {
         self.has_server(origin).then(|| origin.clone())
     }
 
-    /// Stages a PDU whose sender is of the server `sender`, if there is a place. A server in the room gets half of all,
-    /// all others together a twentieth. Where none is free, the oldest of who has most make way for who has less: what
-    /// came after them leads to them, if they are to be had at all.
+    /// Stages a PDU whose sender is of the server `sender`, if there is a place. A server in the room gets half of all
+    /// places at most, the servers that are not in it a twentieth together. Where none is free, the oldest PDUs of the party
+    /// that has most make way for one that has less: later events lead to them again, if anybody has them.
     pub(crate) fn stage(&mut self, places: &mut Places, pdu: StagedPdu, sender: &str) -> Place {
         let party = self.party(&pdu.origin);
         // Nobody takes an event over from the server that made it.

@@ -1,7 +1,7 @@
 //! What a check of the file finds in runs, lists of ids and single events, and what puts it right.
 //!
-//! Lists follow from the runs, so they are made anew. Of an event that cannot be read nothing is left to make it from: a
-//! check tells its number, and mending deletes it, so that all that goes over the room's events works again.
+//! Lists follow from the runs, so they are written anew. An event that cannot be read follows from nothing: a check tells
+//! its number, and mending deletes it, so that whatever goes over all events of the room works again.
 
 mod lists;
 

@@ -71,7 +71,7 @@ const fn phrase_byte(index: usize) -> u8 {
     }
 }
 
-/// The index of the phrase of a byte that is none of text.
+/// The index of the phrase that a byte stands for; `None` for bytes of text.
 fn phrase_index(byte: u8) -> Option<usize> {
     let number = match byte {
         FIRST_PHRASE..=0x1F => byte,

@@ -31,7 +31,7 @@ impl Bulk {
         (events.count() >= LARGE).then(Self::default)
     }
 
-    /// Whether `write` is an event that goes into a run. If it is none, what it may look at is written.
+    /// Whether `write` is an event that goes into a run. Before a write that looks at other events, those are written.
     pub(super) fn takes(&mut self, db: &Connection, write: &Write) -> Result<bool, Fault> {
         match write {
             Write::Event { room, row } => self.takes_event(db, *room, row),
