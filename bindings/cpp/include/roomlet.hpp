@@ -38,22 +38,31 @@ private:
 
 /// A federation request: on its way out, or come in from another server.
 struct Request {
+    /// The server that it is for, before any discovery.
     std::string destination;
+    /// GET, PUT or POST.
     std::string method;
+    /// Path and query, from /_matrix, byte for byte.
     std::string target;
+    /// The value of each Authorization header.
     std::vector<std::string> authorization;
+    /// JSON; empty if there is none.
     std::string body;
 };
 
 /// The response to a request.
 struct Response {
+    /// The HTTP status.
     std::uint16_t status = 0;
+    /// JSON.
     std::string body;
 };
 
 /// One entry of the update stream: keep the token, and resume after it.
 struct Update {
+    /// A reader opened with it begins after this update.
     std::string token;
+    /// What happened, an object; roomlet_updates_next in roomlet.h says of what form.
     std::string json;
 };
 
@@ -370,7 +379,9 @@ private:
 class Server {
 public:
     using Text = std::string_view;
+    /// A command that gives JSON.
     using Json = Pending<std::string>;
+    /// A command that gives an id, or a token of the update stream.
     using Id = Pending<std::string>;
 
     /// Opens the store; waits until it is open. `host` lives as long as the server needs it; it must not be null.
@@ -553,16 +564,20 @@ template <typename Function, typename... Args> void check(Function function, Arg
 
 } // namespace detail
 
+/// The canonical form.
 inline std::string canonical_json(Text json) {
     return detail::answer(roomlet_tool_canonical_json, detail::b(json));
 }
+/// In unpadded base64, as `seed`.
 inline std::string public_key(Text seed) {
     return detail::answer(roomlet_tool_public_key, detail::b(seed));
 }
+/// `object` with the signature.
 inline std::string sign_json(Text object, Text server, Text key_id, Text seed) {
     return detail::answer(roomlet_tool_sign_json, detail::b(object), detail::b(server), detail::b(key_id),
                           detail::b(seed));
 }
+/// Throws if the signature is missing or does not verify.
 inline void verify_json(Text object, Text server, Text key_id, Text public_key) {
     detail::check(roomlet_tool_verify_json, detail::b(object), detail::b(server), detail::b(key_id),
                   detail::b(public_key));
@@ -580,14 +595,17 @@ inline std::string redact(Text event, Text version) {
 inline std::string required_signers(Text event, Text version) {
     return detail::answer(roomlet_tool_required_signers, detail::b(event), detail::b(version));
 }
+/// Throws what is wrong with the form of the event.
 inline void check_event(Text event, Text version) {
     detail::check(roomlet_tool_check_event, detail::b(event), detail::b(version));
 }
+/// `event` with its content hash and the signature.
 inline std::string sign_event(Text event, Text version, Text server, Text key_id, Text seed) {
     return detail::answer(roomlet_tool_sign_event, detail::b(event), detail::b(version), detail::b(server),
                           detail::b(key_id), detail::b(seed));
 }
-/// `keys`: a JSON object by server, then by key id.
+/// The event, or its redacted form if its content hash does not fit. `keys`: a JSON object by server, then by key id, of public
+/// keys in base64.
 inline std::string verify_event(Text event, Text version, Text keys) {
     return detail::answer(roomlet_tool_verify_event, detail::b(event), detail::b(version), detail::b(keys));
 }
@@ -645,6 +663,7 @@ inline std::string resolve_state_from(Text version, Text states, const std::func
         throw;
     }
 }
+/// What an identifier names.
 enum class IdKind : std::int32_t {
     User = ROOMLET_ID_USER,
     Room = ROOMLET_ID_ROOM,
@@ -653,7 +672,7 @@ enum class IdKind : std::int32_t {
     Server = ROOMLET_ID_SERVER,
     Key = ROOMLET_ID_KEY,
 };
-/// A JSON object: `local`, `server`, `host`, `port`.
+/// A JSON object: `local`, `server`, `host`, `port`. Throws if `text` is not an identifier of this kind.
 inline std::string parse_id(IdKind kind, Text text) {
     return detail::answer(roomlet_tool_parse_id, static_cast<std::int32_t>(kind), detail::b(text));
 }

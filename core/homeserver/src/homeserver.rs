@@ -234,6 +234,9 @@ impl Homeserver {
     /// Reads all that is stored, and reports what does not fit together; with `repair`, what follows from other things
     /// is put right, and events that cannot be read are deleted, so that the rest of their rooms can be used: make a copy of
     /// the file first, if somebody may want to look at them. Commands on a room wait while it is looked at.
+    ///
+    /// # Errors
+    /// Those of the store, where it cannot even be read. What is wrong with its contents is in the report.
     pub async fn check_store(&self, repair: bool) -> Result<StoreReport> {
         self.inner.check_store(repair).await
     }
@@ -277,6 +280,9 @@ impl Homeserver {
 
     /// Leaves, rejects an invite or retracts a knock. `None` where the server of an invite's sender could not be
     /// reached, or refused, and the invite was only dropped here (FED-36).
+    ///
+    /// # Errors
+    /// `NotJoined` for a user who is neither in the room nor invited to it.
     pub async fn leave(&self, user: &UserId, room: &RoomId, reason: Option<&str>) -> Result<Option<EventId>> {
         self.inner.leave(user, room, reason).await
     }
@@ -411,7 +417,7 @@ impl Homeserver {
         self.inner.state(user, room).await
     }
 
-    /// One state event of the current state.
+    /// One event of the current state, read as [`state`](Self::state); `None` if there is no such state.
     pub async fn state_event(
         &self,
         user: &UserId,
