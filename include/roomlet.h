@@ -895,7 +895,7 @@ roomlet_code roomlet_room_unban(struct roomlet_server *server,
  * Sends a timeline event of type `type` with `content`, a JSON object; the result is the event id, given once the
  * event is durable on this device; other servers get it later. With a `txn_id` (which may be empty) a retry is safe:
  * the same one of the same user in the same room gives the same event, whichever command it was given with: this,
- * `roomlet_room_set_state` or `roomlet_room_redact`. Any thread.
+ * `roomlet_room_set_state` or `roomlet_room_redact`. It is remembered for as long as the room is held. Any thread.
  * Errors: ROOMLET_NOT_JOINED, ROOMLET_DENIED (names the rule), ROOMLET_BAD_PARAM for a type that the room's version retired
  * or that has a command of its own, ROOMLET_BAD_JSON, ROOMLET_NOT_CANONICAL, ROOMLET_TOO_LARGE, ROOMLET_UNKNOWN_ROOM,
  * ROOMLET_UNKNOWN_USER, ROOMLET_BAD_ID.

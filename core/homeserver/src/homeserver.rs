@@ -334,7 +334,7 @@ impl Homeserver {
 
     /// Sends a timeline event of type `kind` with `content`, a JSON object. `txn_id` makes retries safe: the same one
     /// of the same user in the same room gives the same event id, whichever command it was given with: this,
-    /// [`set_state`](Self::set_state) or [`redact`](Self::redact).
+    /// [`set_state`](Self::set_state) or [`redact`](Self::redact). It is remembered for as long as the room is held.
     ///
     /// # Errors
     /// `BadParam` for a type that the room's version retired or that has a command of its own; `BadJson`, `NotCanonical`,
