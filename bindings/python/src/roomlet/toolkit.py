@@ -1,7 +1,9 @@
 """The primitives of Matrix rooms without a homeserver.
 
-Canonical JSON, signatures, events, authorization, state resolution, identifiers, room versions: functions without state.
-An event is a mapping, or JSON text, in federation form. What is wrong raises `RoomletError`.
+Canonical JSON, signatures, events, authorization, state resolution, identifiers, room versions: functions without state,
+for any thread. An event is a mapping, or JSON text, in federation form. What is wrong raises `RoomletError`; a function that
+takes a room version raises `Code.UNKNOWN_ROOM_VERSION` for one that is not known, one that takes an event what `check_event`
+raises. Functions that judge do not look at hashes and signatures: call `verify_event` first.
 """
 
 from __future__ import annotations
@@ -43,7 +45,10 @@ def _object(text: str) -> dict[str, Any]:
 
 
 def canonical_json(value: Any) -> str:
-    """The canonical form of a JSON value; a string is taken for JSON text."""
+    """The canonical form of a JSON value; a string is taken for JSON text.
+
+    Raises `Code.BAD_JSON`; `NOT_CANONICAL` for a number that is no integer of at most 53 bits.
+    """
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return bridge.call_now(lambda: native.canonical_json(text))
 
@@ -54,12 +59,18 @@ def public_key(seed: str) -> str:
 
 
 def sign_json(value: Json, server: str, key_id: str, seed: str) -> dict[str, Any]:
-    """The object with the signature of `server` beside those that it has."""
+    """The object with the signature of `server` beside those that it has.
+
+    `key_id` is `ed25519:` and a name, `seed` as for `public_key`. Raises `Code.BAD_PARAM` for other ones.
+    """
     return _object(bridge.call_now(lambda: native.sign_json(_text(value), server, key_id, seed)))
 
 
 def verify_json(value: Json, server: str, key_id: str, public_key: str) -> None:
-    """Checks the signature of `server` with the key `key_id`."""
+    """Checks that there is a signature of `server` with the key `key_id`, and that it is right.
+
+    Raises `Code.MISSING_SIGNATURE`, `BAD_SIGNATURE`.
+    """
     bridge.call_now(lambda: native.verify_json(_text(value), server, key_id, public_key))
 
 
@@ -69,7 +80,7 @@ def content_hash(event: Json) -> str:
 
 
 def event_id(event: Json, version: str) -> str:
-    """The id of an event of a room of this version."""
+    """The id of an event: from version 3 on computed from its content, before that its `event_id`."""
     return bridge.call_now(lambda: native.event_id(_text(event), version))
 
 
@@ -84,27 +95,36 @@ def required_signers(event: Json, version: str) -> list[str]:
 
 
 def check_event(event: Json, version: str) -> None:
-    """Checks the form of an event: fields, identifiers, sizes, canonical JSON; neither hash nor signatures."""
+    """Checks the form of an event: fields, identifiers, sizes, canonical JSON; neither hash nor signatures.
+
+    Raises `Code.BAD_EVENT`, `BAD_JSON`, `NOT_CANONICAL`, `TOO_LARGE`, `BAD_ID`, naming field and rule.
+    """
     bridge.call_now(lambda: native.check_event(_text(event), version))
 
 
 def sign_event(event: Json, version: str, server: str, key_id: str, seed: str) -> dict[str, Any]:
-    """The event with its content hash and the signature of `server`."""
+    """The event with its content hash and the signature of `server`.
+
+    Signatures that it has stay; they no longer hold if the hash was another one.
+    """
     return _object(bridge.call_now(lambda: native.sign_event(_text(event), version, server, key_id, seed)))
 
 
 def verify_event(event: Json, version: str, keys: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
     """Checks the signatures that an event needs, and its content hash.
 
-    Gives the event, or its redacted form if the hash does not fit. `keys` has public keys in base64 by server and key id.
+    Gives the event, or its redacted form if the hash does not fit. `keys` has public keys in base64 by server and key id;
+    whether they were valid at the time of the event is for the caller to know.
+
+    Raises `Code.MISSING_SIGNATURE`, `BAD_SIGNATURE`, `UNKNOWN_KEY`.
     """
     return _object(bridge.call_now(lambda: native.verify_event(_text(event), version, json.dumps(keys))))
 
 
 def check_auth_events(event: Json, auth_events: Iterable[Json], version: str) -> Verdict:
-    """Whether an event is allowed by its own auth events, which are given.
+    """Whether an event is allowed by its own auth events, which are given, in version 12 with the create event.
 
-    Neither hashes nor signatures are looked at.
+    Raises `Code.UNKNOWN_EVENT` for an auth event that is not given.
     """
     events = [_text(auth_event) for auth_event in auth_events]
     return bridge.call_now(lambda: native.check_auth_events(_text(event), events, version))
@@ -131,7 +151,10 @@ def select_auth_events(event: Json, state: Iterable[Json], version: str) -> list
 def resolve_state(version: str, states: Iterable[Iterable[str]], events: Iterable[Json]) -> list[str]:
     """The ids of the events of the state that several states resolve to.
 
-    Each state is given by the ids of its events; `events` has these and their auth chains.
+    Each state is given by the ids of its events; `events` has these and their auth chains, and may have more.
+
+    Raises `Code.UNKNOWN_EVENT` for an event that is needed and not given, `BAD_EVENT` for two events of a state with the same
+    type and state key.
     """
     sets, texts = [list(ids) for ids in states], [_text(event) for event in events]
     return bridge.call_now(lambda: native.resolve_state(version, sets, texts))
@@ -162,7 +185,7 @@ class _Source(native.EventSource):
 
 
 def parse_id(kind: IdKind, text: str) -> ParsedId:
-    """Checks an identifier by the grammar of its kind and takes it apart."""
+    """Checks an identifier by the grammar of its kind and takes it apart. Raises `Code.BAD_ID`, with the rule."""
     return bridge.call_now(lambda: native.parse_id(kind, text))
 
 
