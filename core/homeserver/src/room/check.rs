@@ -136,9 +136,8 @@ impl OpenRoom {
             });
         }
         if is_repaired {
-            let after = left.iter().map(|&num| Ok(self.get(num)?.state_after));
-            let after = after.collect::<Result<Vec<_>>>()?;
-            let state = self.resolve(after.into_iter().flatten())?;
+            let after = self.states_after(&left)?;
+            let state = self.resolve(after)?;
             let current = self.states.get(state)?;
             // Members are looked at next.
             for (slot, _, is) in self.current.diff(&current) {

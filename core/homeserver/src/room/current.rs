@@ -9,14 +9,15 @@ impl OpenRoom {
     /// Resolves the current state anew after the extremities changed; `cause` is the event that changed them, of
     /// which users are told by itself.
     pub(super) fn update_current(&mut self, cause: Option<EventNum>) -> Result<()> {
-        let after = self
-            .record
-            .forward
-            .iter()
-            .map(|&num| Ok(self.get(num)?.state_after));
-        let after = after.collect::<Result<Vec<_>>>()?;
-        let num = self.resolve(after.into_iter().flatten())?;
+        let after = self.states_after(&self.record.forward)?;
+        let num = self.resolve(after)?;
         self.set_current(num, cause)
+    }
+
+    /// The states after some events, of those that have one.
+    pub(super) fn states_after(&self, events: &[EventNum]) -> Result<Vec<StateNum>> {
+        let after = events.iter().map(|&num| Ok(self.get(num)?.state_after));
+        after.filter_map(Result::transpose).collect()
     }
 
     /// Makes `num` the current state.

@@ -151,9 +151,8 @@ impl OpenRoom {
     }
 
     fn state_after_all(&mut self, prev: &[EventNum]) -> Result<StateMap> {
-        let after = prev.iter().map(|&num| Ok(self.get(num)?.state_after));
-        let after = after.collect::<Result<Vec<_>>>()?;
-        let state = self.resolve(after.into_iter().flatten())?;
+        let after = self.states_after(prev)?;
+        let state = self.resolve(after)?;
         self.states.get(state)
     }
 
