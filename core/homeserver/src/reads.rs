@@ -62,11 +62,7 @@ impl Inner {
             .get(room)?
             .run(move |room| {
                 let state = room.state_for(&user)?;
-                let mut events: Vec<RoomEvent> = room
-                    .state_events(&state)?
-                    .iter()
-                    .map(|held| shown_held(held))
-                    .collect();
+                let mut events: Vec<RoomEvent> = room.state_events(&state)?.iter().map(shown_held).collect();
                 events.sort_unstable_by(|a, b| (&a.kind, &a.state_key).cmp(&(&b.kind, &b.state_key)));
                 Ok(events)
             })

@@ -4,6 +4,7 @@ use roomlet_wire::{
     EventId, EventNum, KeyId, RoomId, RoomNum, RoomVersion, ServerName, SlotNum, StateNum, StreamPos, UserId,
 };
 use std::sync::Arc;
+use zeroize::Zeroize;
 
 /// A room as a whole: what a room task needs before it can work.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -268,7 +269,7 @@ pub struct KeyRow {
     pub expired_at: Option<i64>,
 }
 
-/// A signing key of this server.
+/// A signing key of this server; wiped from memory when dropped (TM-19).
 #[derive(Clone, PartialEq, Eq)]
 pub struct OwnKey {
     /// Its id.
@@ -277,6 +278,12 @@ pub struct OwnKey {
     pub seed: [u8; 32],
     /// When it was retired, in milliseconds; the one key without is in use.
     pub expired_at: Option<i64>,
+}
+
+impl Drop for OwnKey {
+    fn drop(&mut self) {
+        self.seed.zeroize();
+    }
 }
 
 // Written by hand, as the seed must not get into a log.

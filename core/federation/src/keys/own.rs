@@ -7,6 +7,7 @@ use roomlet_wire::{
     sign::{KeyPair, PublicKey, sign_json},
 };
 use std::sync::Arc;
+use zeroize::Zeroizing;
 
 /// The least time that published keys are valid, in milliseconds (FED-15).
 const MIN_VALIDITY_MS: i64 = 3_600_000;
@@ -27,7 +28,7 @@ impl OwnKeys {
         for key in store.own_keys()? {
             let pair = KeyPair::from_seed(key.id.clone(), &key.seed);
             match key.expired_at {
-                Some(at) => retired.push((key.id, pair.public(), at)),
+                Some(at) => retired.push((key.id.clone(), pair.public(), at)),
                 None => active = Some(pair),
             }
         }
@@ -90,21 +91,19 @@ impl OwnKeys {
 
 /// Makes a key, and makes it durable before it signs anything.
 async fn generate(store: &dyn Store, env: &Env) -> Result<KeyPair> {
-    let mut seed = [0; 32];
-    env.rng.fill(&mut seed);
+    let mut seed = Zeroizing::new([0; 32]);
+    env.rng.fill(&mut *seed);
     let mut name = [0; 3];
     env.rng.fill(&mut name);
     let id = KeyId::parse(&format!("ed25519:r{:02x}{:02x}{:02x}", name[0], name[1], name[2]))
         .map_err(|error| Error::new(Code::BadId, error.about()))?;
     let pair = KeyPair::from_seed(id.clone(), &seed);
-    store
-        .commit(Commit {
-            writes: vec![Write::OwnKey(OwnKey {
-                id,
-                seed,
-                expired_at: None,
-            })],
-        })
-        .await?;
+    let own = OwnKey {
+        id,
+        seed: *seed,
+        expired_at: None,
+    };
+    let writes = vec![Write::OwnKey(own)];
+    store.commit(Commit { writes }).await?;
     Ok(pair)
 }
