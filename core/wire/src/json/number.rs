@@ -62,7 +62,7 @@ pub(super) fn python(token: &str) -> Option<Cow<'_, str>> {
 /// A finite double as Python's `repr` prints it: the fewest digits that give it back, with an exponent below 10⁻⁴ and
 /// from 10¹⁶ on.
 fn repr(double: f64) -> String {
-    let shortest = format!("{:e}", double.abs());
+    let shortest = shortest(double.abs());
     let sign = if double.is_sign_negative() { "-" } else { "" };
     let (mantissa, exponent) = shortest.split_once('e').unwrap_or((&shortest, "0"));
     let exponent: i32 = exponent.parse().unwrap_or(0);
@@ -80,6 +80,20 @@ fn repr(double: f64) -> String {
         return format!("{sign}{digits}{}.0", "0".repeat(whole - digits.len()));
     }
     format!("{sign}{}.{}", &digits[..whole], &digits[whole..])
+}
+
+/// The fewest digits that give a double back; of two such texts at the same distance from it that with the even last digit,
+/// as in Python, where Rust takes the greater.
+fn shortest(double: f64) -> String {
+    let shortest = format!("{double:e}");
+    let mantissa = shortest.find('e').unwrap_or(shortest.len());
+    let even = format!("{double:.*e}", mantissa.saturating_sub(2));
+    // Below a power of two doubles are closer to each other, so that the even one can be another's.
+    if even.parse() == Ok(double) {
+        even
+    } else {
+        shortest
+    }
 }
 
 #[cfg(test)]
@@ -109,6 +123,10 @@ mod tests {
             ("12345678901234567890", "12345678901234567890"),
             ("-9007199254740993", "-9007199254740993"),
             ("0.1", "0.1"),
+            ("985026031798570.25", "985026031798570.2"),
+            ("-985026031798570.75", "-985026031798570.8"),
+            ("200181982214456.125", "200181982214456.12"),
+            ("5.684341886080801486968994140625e-14", "5.684341886080802e-14"),
         ];
         for (token, printed) in cases {
             assert_eq!(python(token).as_deref(), Some(printed), "{token}");
