@@ -1134,7 +1134,7 @@ roomlet_code roomlet_updates_trim(struct roomlet_server *server,
 
 /**
  * Gives an event that a source was asked for. The text is copied. Any thread.
- * Errors: ROOMLET_BAD_ARGUMENT for `events` after the call of the source, and for text that is not UTF-8.
+ * Errors: ROOMLET_FREED_HANDLE after the call of the source, ROOMLET_BAD_ARGUMENT for text that is not UTF-8.
  */
 roomlet_code roomlet_events_add(struct roomlet_events *events,
                                 struct roomlet_bytes event,

@@ -59,9 +59,13 @@ static char *id_of(const char *event) {
 
 static char *events[4], *ids[4];
 
+/* What the last call of the source was lent. */
+static roomlet_events *lent;
+
 /* Gives the events that it is asked for; fails if `user_data` says so. */
 static int32_t source(void *user_data, roomlet_bytes wanted, roomlet_events *into) {
     char *list = calloc(wanted.len + 1, 1);
+    lent = into;
     memcpy(list, wanted.ptr, wanted.len);
     for (int i = 0; i < 4; i++) {
         if (strstr(list, ids[i]) != NULL) CHECK_OK(roomlet_events_add(into, text(events[i]), &failed), failed);
@@ -97,6 +101,7 @@ static void resolve(void) {
     is(roomlet_tool_resolve_state(text("11"), text(states), all, 4, &result, &failed), wanted);
     is(roomlet_tool_resolve_state_from(text("11"), text(states), source, NULL, &result, &failed), wanted);
     fails(roomlet_tool_resolve_state_from(text("11"), text(states), source, states, &result, &failed), ROOMLET_HOST);
+    fails(roomlet_events_add(lent, text(events[0]), &failed), ROOMLET_FREED_HANDLE);
     fails(roomlet_tool_resolve_state(text("11"), text(states), all, 3, &result, &failed), ROOMLET_UNKNOWN_EVENT);
     fails(roomlet_tool_resolve_state(text("11"), text("[1]"), all, 4, &result, &failed), ROOMLET_BAD_PARAM);
     for (int i = 0; i < 4; i++) free(events[i]), free(ids[i]);

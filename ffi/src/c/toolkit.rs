@@ -73,7 +73,7 @@ impl Opaque for roomlet_events {
 }
 
 /// Gives an event that a source was asked for. The text is copied. Any thread.
-/// Errors: ROOMLET_BAD_ARGUMENT for `events` after the call of the source, and for text that is not UTF-8.
+/// Errors: ROOMLET_FREED_HANDLE after the call of the source, ROOMLET_BAD_ARGUMENT for text that is not UTF-8.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn roomlet_events_add(
     events: *mut roomlet_events,
