@@ -48,6 +48,18 @@ def test_json_is_signed_and_verified() -> None:
     assert code_of(error) == Code.BAD_SIGNATURE
 
 
+def test_half_of_a_surrogate_pair_is_refused() -> None:
+    """`json.loads` takes it, so that it can be in what another server sent."""
+    event = json.loads(r'{"type":"\ud800"}')
+    for call in (toolkit.check_event, toolkit.event_id, toolkit.redact):
+        with pytest.raises(RoomletError) as error:
+            call(event, "11")
+        assert code_of(error) == Code.BAD_JSON
+    with pytest.raises(RoomletError) as error:
+        toolkit.canonical_json(event)
+    assert code_of(error) == Code.BAD_JSON
+
+
 def test_events_are_checked() -> None:
     event = event_of("m.room.name", "", {"name": "x"}, [], 1)
     toolkit.check_event(event, "11")

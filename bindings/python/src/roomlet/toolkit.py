@@ -36,7 +36,7 @@ EventSource = Callable[[list[str]], Iterable[Json]]
 
 
 def _text(value: Json) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _object(text: str) -> dict[str, Any]:
@@ -49,7 +49,7 @@ def canonical_json(value: Any) -> str:
 
     Raises `Code.BAD_JSON`; `NOT_CANONICAL` for a number that is no integer of at most 53 bits.
     """
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    text = value if isinstance(value, str) else json.dumps(value)
     return bridge.call_now(lambda: native.canonical_json(text))
 
 
