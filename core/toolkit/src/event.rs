@@ -86,7 +86,15 @@ struct Keys(Map);
 
 impl KeyRing for Keys {
     fn key(&self, server: &str, id: &str, _: i64, _: bool) -> Result<PublicKey> {
-        let Some(key) = self.0.get(server).and_then(|keys| keys.get(id)) else {
+        let of_server = self.0.get(server);
+        if let Some(other) = of_server.filter(|keys| keys.as_object().is_none()) {
+            let about = format!(
+                "keys: those of {server} are {}, an object is needed",
+                other.kind()
+            );
+            return Err(Error::new(Code::BadParam, about));
+        }
+        let Some(key) = of_server.and_then(|keys| keys.get(id)) else {
             let about = format!("there is no key {id} of {server} among those given");
             return Err(Error::new(Code::UnknownKey, about));
         };
