@@ -9,7 +9,7 @@ pub(crate) use slow::SlowServers;
 
 use crate::{
     inner::Inner,
-    order::{Along, causal},
+    order::{Along, behind, causal},
     room::{Arrival, Ingest, Missing, Outcome, RoomHandle},
     verify::Faults,
 };
@@ -202,14 +202,22 @@ impl Inner {
             };
             values.truncate(limit as usize);
             let before = found.len();
-            for pdu in ask.verify(self, values).await? {
+            let told = ask.verify(self, values).await?;
+            let ids = told.iter().map(|pdu| pdu.id.clone()).collect();
+            let not_held = ask.handle.run(move |room| room.not_held(ids)).await?;
+            for pdu in told {
                 // Other servers drop an event that cites more than these, however they got it.
-                if pdu.prev_events.len() <= limits::PREV_EVENTS
+                if not_held.contains(&pdu.id)
+                    && pdu.prev_events.len() <= limits::PREV_EVENTS
                     && pdu.auth_events.len() <= limits::AUTH_EVENTS
                 {
                     found.entry(pdu.id.clone()).or_insert(pdu);
                 }
             }
+            // Only that is the gap: what is behind events that are held is history, and would be taken for the present.
+            let all: Vec<Pdu<Verified>> = found.values().cloned().collect();
+            let gap = behind(std::slice::from_ref(&pdu.id), &all);
+            found.retain(|id, _| gap.contains(id));
             if found.len() == before {
                 break;
             }
