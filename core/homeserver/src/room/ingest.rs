@@ -352,7 +352,7 @@ impl OpenRoom {
         };
         let held = self.put(held);
         let children = self.found_prev(&pdu.id)?;
-        if !arrival.is_backfill() && !flags.rejected && !flags.soft_failed {
+        if !arrival.is_backfill() {
             self.advance(&held, &cited.prev, &children)?;
         }
         if !flags.rejected {
@@ -367,9 +367,14 @@ impl OpenRoom {
     }
 
     /// Makes an accepted event a forward extremity in place of those it follows, unless it came after one of its
-    /// `children` (EC-1); and tells users of it.
+    /// `children` (EC-1); and tells users of it. What a refused event follows is no extremity either, where one of its
+    /// children came before it.
     fn advance(&mut self, held: &Held, prevs: &[Held], children: &[EventNum]) -> Result<()> {
-        if held.pdu().kind != DUMMY_EVENT && !self.is_quiet {
+        let (num, is_shown, is_followed) = (held.node.num, held.is_shown(), self.is_followed(children)?);
+        if !is_shown && !is_followed {
+            return Ok(());
+        }
+        if is_shown && held.pdu().kind != DUMMY_EVENT && !self.is_quiet {
             let update = Update::Event {
                 room: self.id().clone(),
                 event: held.pdu().id.clone(),
@@ -377,7 +382,7 @@ impl OpenRoom {
             self.writes.push(Write::Update(update));
         }
         let prevs = prevs.iter().map(|prev| prev.node.num);
-        self.record.forward = graph::extremities_after(&self.record.forward, held.node.num, prevs, |num| {
+        let mut forward = graph::extremities_after(&self.record.forward, num, prevs, |num| {
             let parent = self.get(num)?;
             if parent.is_refused() {
                 self.held_prevs(&parent).map(Some)
@@ -385,13 +390,16 @@ impl OpenRoom {
                 Ok(None)
             }
         })?;
-        if self.is_followed(children)? && self.record.forward.len() > 1 {
-            self.record.forward.retain(|num| *num != held.node.num);
+        if is_followed && forward.len() > 1 {
+            forward.retain(|extremity| *extremity != num);
+        } else if !is_shown {
+            return Ok(());
         }
-        self.update_current(Some(held.node.num))?;
+        self.record.forward = forward;
+        self.update_current(is_shown.then_some(num))?;
         match held.node.slot {
             // Users take a state event for the current one unless they are told what is.
-            Some(slot) if self.current.get(slot) != Some(held.node.num) => {
+            Some(slot) if is_shown && self.current.get(slot) != Some(num) => {
                 self.tell_of_state(slot, self.current.get(slot))
             }
             _ => Ok(()),

@@ -35,6 +35,39 @@ async fn what_others_follow_already_is_no_extremity() {
     assert_eq!(forward(&test), test.room.latest);
 }
 
+/// As [`last_of_three`]; the second is refused.
+async fn last_after_refused() -> (WithPeer, [Map; 2]) {
+    let mut test = with_peer("10").await;
+    let one = test.peer.say(&mut test.room, &test.mallory, "one");
+    let before = test.room.state.clone();
+    let refused = test.peer.event(
+        &test.room,
+        &test.mallory,
+        "m.room.topic",
+        Some(""),
+        r#"{"topic":"t"}"#,
+    );
+    test.room.push(&refused);
+    test.room.state = before;
+    test.peer.tells_state_ids(&test.room);
+    let three = test.peer.say(&mut test.room, &test.mallory, "three");
+    test.peer.send(&test.a.hs, "1", &[three]).await;
+    test.world.quiet().await;
+    (test, [one, refused])
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_others_follow_through_a_refused_event_is_no_extremity() {
+    let (test, [one, refused]) = last_after_refused().await;
+    test.peer.send(&test.a.hs, "2", &[one]).await;
+    test.peer.send(&test.a.hs, "3", &[refused]).await;
+    assert_eq!(
+        bodies(&test.a.hs, &test.alice, &test.room.id).await,
+        ["one", "three"]
+    );
+    assert_eq!(forward(&test), test.room.latest);
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_is_new_cannot_be_passed_off_as_history() {
     let (test, [one, two]) = last_of_three().await;
@@ -64,22 +97,8 @@ async fn what_is_new_cannot_be_passed_off_as_history() {
 /// A refused event is no part of a reply; what is behind it is reached through it all the same.
 #[tokio::test(start_paused = true)]
 async fn history_goes_on_behind_an_event_that_was_refused() {
-    let mut test = with_peer("10").await;
-    let one = test.peer.say(&mut test.room, &test.mallory, "one");
-    let before = test.room.state.clone();
-    let refused = test.peer.event(
-        &test.room,
-        &test.mallory,
-        "m.room.topic",
-        Some(""),
-        r#"{"topic":"t"}"#,
-    );
-    let id = test.room.push(&refused);
-    test.room.state = before;
-    test.peer.tells_state_ids(&test.room);
-    let three = test.peer.say(&mut test.room, &test.mallory, "three");
-    test.peer.send(&test.a.hs, "1", &[three]).await;
-    test.world.quiet().await;
+    let (test, [one, refused]) = last_after_refused().await;
+    let id = test.room.id_of(&refused);
     let pdus = |event: Map| Map::from([("pdus".to_owned(), Value::Array(vec![event.into()]))]);
     test.peer
         .answer_with("/_matrix/federation/v1/backfill/", pdus(one));
