@@ -33,8 +33,14 @@ impl Forks {
         }
     }
 
-    /// Forgets how the last fork was resolved: an event is no longer what it was.
-    pub(super) fn forget_checks(&mut self) {
+    /// Forgets what was found out: an event is no longer what it was.
+    pub(super) fn forget(&mut self) {
+        self.known.clear();
+        self.forget_checks();
+    }
+
+    /// Forgets how the last fork was resolved.
+    fn forget_checks(&mut self) {
         self.resolver = Resolver::new(REMEMBER_FROM);
         self.share.set(0);
     }

@@ -328,6 +328,10 @@ impl OpenRoom {
             node = Node::unplaced(num, pdu.redacted(), &self.slots, node.auth, false);
         }
         node.rejected = matches!(verdict, Verdict::Rejected(_));
+        // It may stand beside others in forks, which a rejected one does no more (SR-9).
+        if was.is_some_and(|held| held.flags.rejected != node.rejected) {
+            self.forks.forget();
+        }
         let refused = arrival.is_refused();
         let flags = EventFlags {
             outlier: false,

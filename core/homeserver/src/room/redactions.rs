@@ -89,7 +89,7 @@ impl OpenRoom {
         let node = Node::unplaced(target.node.num, pdu, &self.slots, auth, target.flags.rejected);
         let event = target.pdu().id.clone();
         if target.node.slot.is_some() {
-            self.forks.forget_checks();
+            self.forks.forget();
         }
         self.put(Held {
             node: Arc::new(node),
