@@ -211,6 +211,7 @@ impl OpenRoom {
             state_after: None,
             redacted_by: None,
         });
+        self.redact_as_waiting(&pdu.id)?;
         Ok(match verdict {
             Verdict::Rejected(denied) => Outcome::Rejected(denied),
             _ => Outcome::Accepted,

@@ -53,14 +53,19 @@ impl OpenRoom {
                 self.apply_redaction(held, &target)?;
             }
         }
+        self.redact_as_waiting(&pdu.id)
+    }
+
+    /// Applies the redactions of an event that were here before it.
+    pub(super) fn redact_as_waiting(&mut self, id: &EventId) -> Result<()> {
         let mut waiting = match self.redactions.complete {
             true => Vec::new(),
-            false => self.store.redactions_of(self.num(), &pdu.id)?,
+            false => self.store.redactions_of(self.num(), id)?,
         };
-        waiting.extend(self.redactions.of.get(&pdu.id).into_iter().flatten());
+        waiting.extend(self.redactions.of.get(id).into_iter().flatten());
         for by in waiting {
             let redaction = self.get(by)?;
-            let Some(target) = self.find(&pdu.id)? else { break };
+            let Some(target) = self.find(id)? else { break };
             self.apply_redaction(&redaction, &target)?;
         }
         Ok(())

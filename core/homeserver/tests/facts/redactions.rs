@@ -2,6 +2,7 @@
 
 use crate::common::{code, say, two, with_peer};
 use roomlet_homeserver::{Code, EventId, RoomUpdate};
+use roomlet_wire::{Map, Value};
 use roomlet_world::{PeerRoom, object};
 
 /// A redaction in the form of the room's version.
@@ -176,4 +177,28 @@ async fn a_redacted_event_is_served_redacted_and_stays_so_after_a_restart() {
     let served = &reply.events("pdus")[0];
     assert_eq!(served["content"], object("{}").into());
     assert_eq!(test.room.id_of(served), said);
+}
+
+/// The peer's user takes back a name that nobody saw; then comes what was said under it, after a state that has the name.
+#[tokio::test(start_paused = true)]
+async fn what_was_redacted_before_it_came_shows_nothing_in_a_state_either() {
+    let mut test = with_peer("10").await;
+    test.world.quiet().await;
+    let before = test.room.clone();
+    let content = r#"{"displayname":"oops","membership":"join"}"#;
+    let (kind, key) = ("m.room.member", Some(test.mallory.as_str()));
+    let named = test.peer.event(&before, &test.mallory, kind, key, content);
+    let id = test.room.push(&named);
+    let redaction = redaction(&test, &before, &id);
+    test.peer.send(&test.a.hs, "1", &[redaction]).await;
+    let chain = Map::from([("auth_chain".to_owned(), Value::Array(vec![named.into()]))]);
+    test.peer.answer_with("/_matrix/federation/v1/event_auth/", chain);
+    test.peer.tells_state_ids(&test.room);
+    test.peer.say(&mut test.room, &test.mallory, "unseen");
+    let said = test.peer.say(&mut test.room, &test.mallory, "said");
+    test.peer.send(&test.a.hs, "2", &[said]).await;
+    test.world.quiet().await;
+    let state = test.a.hs.state(&test.alice, &test.room.id).await.unwrap();
+    let named = state.into_iter().find(|event| event.event_id == id).unwrap();
+    assert_eq!(named.content, r#"{"membership":"join"}"#);
 }
