@@ -51,6 +51,8 @@ struct Import {
     archive: Archive,
     version: &'static RoomVersion,
     trust: Trust,
+    /// Events that are less deep are history (EC-4).
+    history: i64,
     /// Events whose parents are not here yet.
     waiting: Vec<Pdu<Verified>>,
     waiting_bytes: usize,
@@ -71,10 +73,12 @@ impl Inner {
         let version = version_of(first).map_err(context)?;
         let room = Pdu::parse(first, version).map_err(context)?.room_id.clone();
         let handle = self.rooms.get_or_create(&room, version)?;
+        let history = handle.run(OpenRoom::depth_of_history).await?;
         let mut import = Import {
             archive,
             version,
             trust,
+            history,
             waiting: Vec::new(),
             waiting_bytes: 0,
             report: Imported {
@@ -90,7 +94,7 @@ impl Inner {
         let mut batch = self.read(&mut import, lines).await?;
         while let Some(events) = batch {
             // The room takes one batch while the next is read and its signatures are checked.
-            let taking = take(&handle, events);
+            let taking = take(&handle, events, history);
             let reading = self.read(&mut import, Lines::default());
             let (taken, next) = tokio::join!(taking, reading);
             import.count(taken?);
@@ -165,7 +169,7 @@ impl Import {
             self.waiting_bytes = 0;
             let count = waiting.len();
             for batch in parts_of(waiting, BATCH) {
-                let taken = take(handle, batch).await?;
+                let taken = take(handle, batch, self.history).await?;
                 self.count(taken);
             }
             if self.waiting.len() == count {
@@ -189,13 +193,21 @@ fn missing_text(pdu: &Pdu<Verified>, missing: &crate::room::Missing) -> String {
 }
 
 /// Takes a batch in one commit. Users hear of an archive by their memberships alone.
-async fn take(handle: &RoomHandle, batch: Vec<Pdu<Verified>>) -> Result<Vec<(Pdu<Verified>, Outcome)>> {
+async fn take(
+    handle: &RoomHandle,
+    batch: Vec<Pdu<Verified>>,
+    history: i64,
+) -> Result<Vec<(Pdu<Verified>, Outcome)>> {
     handle
         .run(move |room: &mut OpenRoom| {
             room.quietly(|room| {
                 let mut outcomes = Vec::with_capacity(batch.len());
                 for pdu in batch {
-                    let outcome = room.ingest(&pdu, Arrival::LIVE)?;
+                    let arrival = match pdu.depth < history {
+                        true => Arrival::Backfill { refused: false },
+                        false => Arrival::LIVE,
+                    };
+                    let outcome = room.ingest(&pdu, arrival)?;
                     outcomes.push((pdu, outcome));
                 }
                 Ok(outcomes)

@@ -279,6 +279,14 @@ impl OpenRoom {
         Ok(())
     }
 
+    /// The depth of the deepest event that cites one that is not held: what is less deep came before what is held.
+    pub(crate) fn depth_of_history(&mut self) -> Result<i64> {
+        let children: Vec<EventNum> = self.missing_prevs()?.values().flatten().copied().collect();
+        children
+            .into_iter()
+            .try_fold(0, |deepest, child| Ok(self.get(child)?.pdu().depth.max(deepest)))
+    }
+
     fn missing_prevs(&mut self) -> Result<&mut HashMap<EventId, Vec<EventNum>>> {
         if self.missing_prevs.is_none() {
             let mut all: HashMap<EventId, Vec<EventNum>> = HashMap::new();

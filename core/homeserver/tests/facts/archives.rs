@@ -1,9 +1,10 @@
 //! Rooms taken from archives.
 
-use crate::common::{archive_of, say, two};
+use crate::common::{archive_of, bodies, say, two};
 use roomlet_homeserver::{Code, EventId, Imported, RoomId, RoomUpdate, Trust};
 use roomlet_store::Store as _;
-use roomlet_world::{Present, Server, World, events_of};
+use roomlet_wire::{Map, json};
+use roomlet_world::{Present, Server, World, events_of, object};
 use std::{fs, path::Path};
 
 fn events(server: &Server, room: &RoomId) -> Vec<String> {
@@ -96,6 +97,47 @@ async fn what_is_sent_beside_an_archive_is_told() {
         matches!(told, [RoomUpdate::Event(event)] if event.event_id.as_str() == said),
         "{told:?}"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_archive_brings_the_past_of_a_room_that_is_held() {
+    let world = World::new();
+    let (a, peer) = (world.server("a.test").await, world.peer("peer.test"));
+    let alice = a.account("alice").await;
+    let (mallory, eve) = (peer.user("mallory"), peer.user("eve"));
+    let mut room = peer.create_room(&mallory, "10", "public");
+    let join = r#"{"membership":"join"}"#;
+    room.push(&peer.event(&room, &eve, "m.room.member", Some(&eve), join));
+    for (user, body) in [(&eve, "one"), (&mallory, "two"), (&eve, "three")] {
+        peer.say(&mut room, user, body);
+    }
+    peer.serve_joins(&room);
+    let via = std::slice::from_ref(&peer.name);
+    a.hs.join(&alice, &room.id, via).await.unwrap();
+    room.push(&object(&events(&a, &room.id).pop().unwrap()));
+    // Neither Eve nor Alice could come in now.
+    let rules = [
+        ("m.room.member", eve.as_str(), r#"{"membership":"ban"}"#),
+        ("m.room.join_rules", "", r#"{"join_rule":"invite"}"#),
+    ];
+    for (n, (kind, key, content)) in rules.into_iter().enumerate() {
+        let event = peer.event(&room, &mallory, kind, Some(key), content);
+        room.push(&event);
+        peer.send(&a.hs, &n.to_string(), &[event]).await;
+    }
+    let (held, told) = (present(&a, &room.id), a.updates().await);
+    let mut lines: Vec<&Map> = room.events.values().collect();
+    lines.sort_by_key(|event| event["depth"].as_int());
+    let lines: Vec<String> = lines.into_iter().map(json::map_to_canonical).collect();
+    let archive = archive_of(&lines);
+    let imported = a.hs.import_room(archive.path(), Trust::Nothing).await;
+    let known = Imported {
+        known: 3,
+        ..all_accepted(&room.id, lines.len() - 3)
+    };
+    assert_eq!(imported.unwrap(), known);
+    assert_eq!((present(&a, &room.id), a.updates().await), (held, told));
+    assert_eq!(bodies(&a.hs, &alice, &room.id).await, ["one", "two", "three"]);
 }
 
 #[tokio::test(start_paused = true)]
