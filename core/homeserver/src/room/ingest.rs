@@ -10,6 +10,7 @@ use roomlet_room::{
     graph,
     ingest::{self, Verdict},
     node::{AuthNums, Node},
+    resolve::resolve,
     state::StateMap,
 };
 use roomlet_store::{EventFlags, Update, Write};
@@ -115,8 +116,9 @@ impl OpenRoom {
         self.place(pdu, was, cited, before, arrival)
     }
 
-    /// As [`ingest_with_state`](Self::ingest_with_state), where the state is a mere claim: one in which an event that
-    /// its own auth events allow would be refused is not believed. Otherwise a lie about the past could make this
+    /// As [`ingest_with_state`](Self::ingest_with_state), where the state is a mere claim: it stands beside the states
+    /// after those parents that are held, as that of a branch (EC-3). One in which an event that its own auth events
+    /// allow would be refused is not believed. Otherwise a lie about the past could undo what is known of it, or make this
     /// server reject, for ever, an event that everybody else goes on from (TM-7).
     pub(crate) fn ingest_with_claim(
         &mut self,
@@ -124,17 +126,22 @@ impl OpenRoom {
         state: &[EventId],
         arrival: Arrival,
     ) -> Result<Outcome> {
-        let missing = self.missing(pdu)?;
-        if missing.auth.is_empty() && !self.holds_fully(&pdu.id)? {
-            let claimed = self.told_map(state)?;
+        let cited = self.cited(pdu)?;
+        let mut before = self.told_map(state)?;
+        if cited.missing.auth.is_empty() && !self.holds_fully(&pdu.id)? {
+            let mut branches = vec![before];
+            for known in cited.prev.iter().filter_map(|prev| prev.state_after) {
+                branches.push(self.states.get(known)?);
+            }
+            before = resolve(self.version(), &branches, self, &self.slots)?;
             let node = self.unplaced(pdu)?;
             let by_auth_events = ingest::judge_outlier(&node, self)?;
-            let by_claim = ingest::judge_backfilled(&node, &claimed, self, &self.slots)?;
+            let by_claim = ingest::judge_backfilled(&node, &before, self, &self.slots)?;
             if by_auth_events == Verdict::Accepted && by_claim != Verdict::Accepted {
-                return Ok(Outcome::Missing(missing));
+                return Ok(Outcome::Missing(cited.missing));
             }
         }
-        self.ingest_with_state(pdu, state, arrival)
+        self.ingest_in(pdu, before, arrival)
     }
 
     /// An event as the rules see it, for a question about it only.
@@ -157,6 +164,11 @@ impl OpenRoom {
         state: &[EventId],
         arrival: Arrival,
     ) -> Result<Outcome> {
+        let told = self.told_map(state)?;
+        self.ingest_in(pdu, told, arrival)
+    }
+
+    fn ingest_in(&mut self, pdu: &Pdu<Verified>, before: StateMap, arrival: Arrival) -> Result<Outcome> {
         let was = self.find(&pdu.id)?;
         if let Some(end) = self.ends_early(pdu, was.as_ref()) {
             return Ok(end);
@@ -166,9 +178,8 @@ impl OpenRoom {
         if !cited.missing.auth.is_empty() {
             return Ok(Outcome::Missing(cited.missing));
         }
-        let told = self.told_map(state)?;
         let current = self.record.current_state;
-        let before = self.states.derive(current, told, &mut self.writes)?;
+        let before = self.states.derive(current, before, &mut self.writes)?;
         let outcome = self.place(pdu, was, cited, before, arrival)?;
         if let Some(child) = self.num_of(&pdu.id)? {
             // Where servers choose ids, an event may follow itself.

@@ -207,6 +207,30 @@ async fn a_lie_about_the_state_does_not_change_ours_for_the_worse() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_lie_about_the_state_does_not_take_the_place_of_what_is_known_before_it() {
+    let mut test = with_peer("10").await;
+    let past = test.room.clone();
+    let eve = test.peer.user("eve");
+    let (hs, id) = (&test.a.hs, &test.room.id);
+    hs.ban(&test.alice, id, &eve, None).await.unwrap();
+    let topic = hs.set_state(&test.alice, id, "m.room.topic", "", r#"{"topic":"ours"}"#, None);
+    let newest = topic.await.unwrap();
+    let state = Present::of(&*test.a.store, id).state;
+    // One that follows the newest event, and another that nobody has; the state before it, so the peer says, is that of
+    // long ago.
+    serve_states(&test, &past);
+    test.peer.say(&mut test.room, &test.mallory, "unseen");
+    test.room.latest.push(newest);
+    let said = test.peer.say(&mut test.room, &test.mallory, "said");
+    test.peer.send(&test.a.hs, "t", &[said]).await;
+    test.world.quiet().await;
+    assert_eq!(bodies(&test.a.hs, &test.alice, &test.room.id).await, ["said"]);
+    let present = Present::of(&*test.a.store, &test.room.id);
+    assert_eq!(present.forward, test.room.latest);
+    assert_eq!(present.state, state);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_redaction_of_what_came_late_is_applied_after_the_gap() {
     let mut test = with_peer("10").await;
     let one = test.peer.say(&mut test.room, &test.mallory, "one");
