@@ -386,7 +386,8 @@ impl OpenRoom {
     /// `children` (EC-1); and tells users of it. What a refused event follows is no extremity either, where one of its
     /// children came before it.
     fn advance(&mut self, held: &Held, prevs: &[Held], children: &[EventNum]) -> Result<()> {
-        let (num, is_shown, is_followed) = (held.node.num, held.is_shown(), self.is_followed(children)?);
+        let (num, is_shown, is_followed) =
+            (held.node.num, held.is_shown(), self.is_followed(held, children)?);
         if !is_shown && !is_followed {
             return Ok(());
         }
@@ -422,15 +423,22 @@ impl OpenRoom {
         }
     }
 
-    /// Whether one of an event's `children` stands. Not where servers choose ids: there an event may follow what it is
-    /// followed by, and would take that out of the present.
-    fn is_followed(&self, children: &[EventNum]) -> Result<bool> {
+    /// Whether one of an event's `children` stands, and so does in the state before that, which somebody told, all that
+    /// is known here after the event: otherwise a lie would take the place of it. Not where servers choose ids: there an
+    /// event may follow what it is followed by, and would take that out of the present.
+    fn is_followed(&mut self, held: &Held, children: &[EventNum]) -> Result<bool> {
         if self.version().event_format == EventFormat::ServerIds {
             return Ok(false);
         }
         for &child in children {
-            if self.get(child)?.is_shown() {
-                return Ok(true);
+            let child = self.get(child)?;
+            if child.is_shown()
+                && let (Some(known), Some(told)) = (held.state_after, child.state_before)
+            {
+                let both = self.resolve([known, told])?;
+                if self.states.get(both)? == self.states.get(told)? {
+                    return Ok(true);
+                }
             }
         }
         Ok(false)

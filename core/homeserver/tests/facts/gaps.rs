@@ -4,7 +4,7 @@ use crate::common::{WithPeer, bodies, history, say, state, with_peer};
 use roomlet_homeserver::{EventId, Response};
 use roomlet_store::Store;
 use roomlet_wire::{Map, Value, json};
-use roomlet_world::{PeerRoom, Present, World, encode, events_of, list, object};
+use roomlet_world::{PeerRoom, Present, StateIds, World, encode, events_of, list, object};
 use std::collections::{BTreeSet, VecDeque};
 
 /// Three messages, of which the newest alone is sent.
@@ -206,19 +206,24 @@ async fn a_lie_about_the_state_does_not_change_ours_for_the_worse() {
     );
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_lie_about_the_state_does_not_take_the_place_of_what_is_known_before_it() {
-    let mut test = with_peer("10").await;
-    let past = test.room.clone();
-    let eve = test.peer.user("eve");
+/// Alice bans somebody and sets a topic; the peer goes on telling the state before that. Gives the newest event and the
+/// state.
+async fn with_a_lie() -> (WithPeer, EventId, StateIds) {
+    let test = with_peer("10").await;
+    serve_states(&test, &test.room);
     let (hs, id) = (&test.a.hs, &test.room.id);
+    let eve = test.peer.user("eve");
     hs.ban(&test.alice, id, &eve, None).await.unwrap();
     let topic = hs.set_state(&test.alice, id, "m.room.topic", "", r#"{"topic":"ours"}"#, None);
     let newest = topic.await.unwrap();
     let state = Present::of(&*test.a.store, id).state;
-    // One that follows the newest event, and another that nobody has; the state before it, so the peer says, is that of
-    // long ago.
-    serve_states(&test, &past);
+    (test, newest, state)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lie_about_the_state_does_not_take_the_place_of_what_is_known_before_it() {
+    let (mut test, newest, state) = with_a_lie().await;
+    // One follows the newest event, and another that nobody has.
     test.peer.say(&mut test.room, &test.mallory, "unseen");
     test.room.latest.push(newest);
     let said = test.peer.say(&mut test.room, &test.mallory, "said");
@@ -228,6 +233,21 @@ async fn a_lie_about_the_state_does_not_take_the_place_of_what_is_known_before_i
     let present = Present::of(&*test.a.store, &test.room.id);
     assert_eq!(present.forward, test.room.latest);
     assert_eq!(present.state, state);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lie_about_the_state_does_not_take_the_place_of_what_comes_after_it() {
+    let (mut test, newest, state) = with_a_lie().await;
+    test.room.latest = vec![newest];
+    let late = test.peer.say(&mut test.room, &test.mallory, "late");
+    let said = test.peer.say(&mut test.room, &test.mallory, "said");
+    for (txn, event) in [("1", said), ("2", late)] {
+        test.peer.send(&test.a.hs, txn, &[event]).await;
+        test.world.quiet().await;
+        assert_eq!(Present::of(&*test.a.store, &test.room.id).state, state);
+    }
+    let bodies = bodies(&test.a.hs, &test.alice, &test.room.id).await;
+    assert_eq!(bodies, ["late", "said"]);
 }
 
 #[tokio::test(start_paused = true)]
