@@ -456,4 +456,4 @@ def _ids(ids: Iterable[str]) -> list[str]:
 def _text(content: JsonObject | str) -> str:
     if isinstance(content, str):
         return content
-    return json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return json.dumps(content, allow_nan=False, separators=(",", ":"))
