@@ -281,23 +281,38 @@ impl Inner {
         let Outcome::Missing(missing) = &outcome else {
             return Ok(outcome);
         };
-        if !missing.auth.is_empty() || !ask.take_state() {
+        if !missing.auth.is_empty() {
             return Ok(outcome);
         }
-        let told = ask.answer(self.client.state_ids(ask.server, ask.room, &pdu.id));
-        let Some((state, chain)) = told.await else {
-            return Ok(outcome);
+        // Beside parents that are held, each of the others ends a branch of its own (EC-3).
+        let ends = match missing.prev.len() < pdu.prev_events.len() {
+            true => missing.prev.clone(),
+            false => vec![pdu.id.clone()],
         };
-        if state.len().saturating_add(chain.len()) > STATE_EVENTS {
-            return Ok(outcome);
+        let mut claims = Vec::with_capacity(ends.len());
+        for end in ends {
+            if !ask.take_state() {
+                return Ok(outcome);
+            }
+            let told = ask.answer(self.client.state_ids(ask.server, ask.room, &end));
+            let Some((state, chain)) = told.await else {
+                return Ok(outcome);
+            };
+            if state.len().saturating_add(chain.len()) > STATE_EVENTS {
+                return Ok(outcome);
+            }
+            let wanted: BTreeSet<EventId> = state.iter().chain(&chain).cloned().collect();
+            let itself = BTreeSet::from_iter((end != pdu.id).then(|| end.clone()));
+            if !self.fetch_outliers(ask, wanted, &end).await?
+                || !self.fetch_outliers(ask, itself, &end).await?
+            {
+                // Half a state would be a wrong one.
+                return Ok(outcome);
+            }
+            claims.push((end, state));
         }
-        let wanted: BTreeSet<EventId> = state.iter().chain(&chain).cloned().collect();
-        if !self.fetch_outliers(ask, wanted, &pdu.id).await? {
-            // Half a state would be a wrong one.
-            return Ok(outcome);
-        }
-        let with_claim: Ingest = Box::new(move |room, pdu| room.ingest_with_claim(pdu, &state, arrival));
-        take(ask.handle, pdu, ask.handed_in, with_claim).await
+        let with_claims: Ingest = Box::new(move |room, pdu| room.ingest_with_claims(pdu, &claims, arrival));
+        take(ask.handle, pdu, ask.handed_in, with_claims).await
     }
 
     async fn fetch_auth_chain(&self, ask: &Ask<'_>, event: &EventId) -> Result<()> {

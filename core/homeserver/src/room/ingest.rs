@@ -116,30 +116,44 @@ impl OpenRoom {
         self.place(pdu, was, cited, before, arrival)
     }
 
-    /// As [`ingest_with_state`](Self::ingest_with_state), where the state is a mere claim: it stands beside the states
-    /// after those parents that are held, as that of a branch (EC-3). One in which an event that its own auth events
-    /// allow would be refused is not believed. Otherwise a lie about the past could undo what is known of it, or make this
-    /// server reject, for ever, an event that everybody else goes on from (TM-7).
-    pub(crate) fn ingest_with_claim(
+    /// As [`ingest_with_state`](Self::ingest_with_state), where states are mere claims: each is that before the event
+    /// beside it, which is a parent that is not held, or `pdu` itself. They stand beside the states after those parents
+    /// that are held (EC-3). What comes of it is not believed where an event that its own auth events allow would be
+    /// refused. Otherwise a lie about the past could undo what is known of it, or make this server reject, for ever, an
+    /// event that everybody else goes on from (TM-7).
+    pub(crate) fn ingest_with_claims(
         &mut self,
         pdu: &Pdu<Verified>,
-        state: &[EventId],
+        claims: &[(EventId, Vec<EventId>)],
         arrival: Arrival,
     ) -> Result<Outcome> {
         let cited = self.cited(pdu)?;
-        let mut before = self.told_map(state)?;
-        if cited.missing.auth.is_empty() && !self.holds_fully(&pdu.id)? {
-            let mut branches = vec![before];
-            for known in cited.prev.iter().filter_map(|prev| prev.state_after) {
-                branches.push(self.states.get(known)?);
+        if !cited.missing.auth.is_empty() || self.holds_fully(&pdu.id)? {
+            return self.ingest(pdu, arrival);
+        }
+        let mut branches = Vec::with_capacity(claims.len());
+        for (end, state) in claims {
+            let mut branch = self.told_map(state)?;
+            if *end != pdu.id {
+                let Some(end) = self.find(end)? else {
+                    return Ok(Outcome::Missing(cited.missing));
+                };
+                let verdict = ingest::judge_backfilled(&end.node, &branch, self, &self.slots)?;
+                if let (Some(slot), Verdict::Accepted) = (end.node.slot, verdict) {
+                    branch.insert(slot, end.node.num);
+                }
             }
-            before = resolve(self.version(), &branches, self, &self.slots)?;
-            let node = self.unplaced(pdu)?;
-            let by_auth_events = ingest::judge_outlier(&node, self)?;
-            let by_claim = ingest::judge_backfilled(&node, &before, self, &self.slots)?;
-            if by_auth_events == Verdict::Accepted && by_claim != Verdict::Accepted {
-                return Ok(Outcome::Missing(cited.missing));
-            }
+            branches.push(branch);
+        }
+        for known in cited.prev.iter().filter_map(|prev| prev.state_after) {
+            branches.push(self.states.get(known)?);
+        }
+        let before = resolve(self.version(), &branches, self, &self.slots)?;
+        let node = self.unplaced(pdu)?;
+        let by_auth_events = ingest::judge_outlier(&node, self)?;
+        let by_claims = ingest::judge_backfilled(&node, &before, self, &self.slots)?;
+        if by_auth_events == Verdict::Accepted && by_claims != Verdict::Accepted {
+            return Ok(Outcome::Missing(cited.missing));
         }
         self.ingest_in(pdu, before, arrival)
     }

@@ -223,8 +223,9 @@ async fn with_a_lie() -> (WithPeer, EventId, StateIds) {
 #[tokio::test(start_paused = true)]
 async fn a_lie_about_the_state_does_not_take_the_place_of_what_is_known_before_it() {
     let (mut test, newest, state) = with_a_lie().await;
-    // One follows the newest event, and another that nobody has.
+    // It follows the newest event, and another that comes by itself only.
     test.peer.say(&mut test.room, &test.mallory, "unseen");
+    serve_states(&test, &test.room);
     test.room.latest.push(newest);
     let said = test.peer.say(&mut test.room, &test.mallory, "said");
     test.peer.send(&test.a.hs, "t", &[said]).await;
