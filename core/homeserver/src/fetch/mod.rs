@@ -301,11 +301,10 @@ impl Inner {
             if state.len().saturating_add(chain.len()) > STATE_EVENTS {
                 return Ok(outcome);
             }
-            let wanted: BTreeSet<EventId> = state.iter().chain(&chain).cloned().collect();
-            let itself = BTreeSet::from_iter((end != pdu.id).then(|| end.clone()));
-            if !self.fetch_outliers(ask, wanted, &end).await?
-                || !self.fetch_outliers(ask, itself, &end).await?
-            {
+            let mut wanted: BTreeSet<EventId> = state.iter().chain(&chain).cloned().collect();
+            // Where so many are missing that it does not come with them, the next try brings it.
+            wanted.extend((end != pdu.id).then(|| end.clone()));
+            if !self.fetch_outliers(ask, wanted, &end).await? {
                 // Half a state would be a wrong one.
                 return Ok(outcome);
             }
