@@ -308,6 +308,8 @@ impl Inner {
                 // Half a state would be a wrong one.
                 return Ok(outcome);
             }
+            // As numbers: there may be many claims, and large ones.
+            let state = ask.handle.run(move |room| room.told_map(&state)).await?;
             claims.push((end, state));
         }
         let with_claims: Ingest = Box::new(move |room, pdu| room.ingest_with_claims(pdu, &claims, arrival));

@@ -124,7 +124,7 @@ impl OpenRoom {
     pub(crate) fn ingest_with_claims(
         &mut self,
         pdu: &Pdu<Verified>,
-        claims: &[(EventId, Vec<EventId>)],
+        claims: &[(EventId, StateMap)],
         arrival: Arrival,
     ) -> Result<Outcome> {
         let cited = self.cited(pdu)?;
@@ -133,7 +133,7 @@ impl OpenRoom {
         }
         let mut branches = Vec::with_capacity(claims.len());
         for (end, state) in claims {
-            let mut branch = self.told_map(state)?;
+            let mut branch = state.clone();
             if *end != pdu.id {
                 let Some(end) = self.find(end)? else {
                     return Ok(Outcome::Missing(cited.missing));
@@ -309,7 +309,7 @@ impl OpenRoom {
     }
 
     /// A state that another server told, as far as its events are held and not rejected.
-    fn told_map(&self, ids: &[EventId]) -> Result<StateMap> {
+    pub(crate) fn told_map(&self, ids: &[EventId]) -> Result<StateMap> {
         let mut map = StateMap::new();
         for id in ids {
             let Some(held) = self.find(id)? else { continue };
