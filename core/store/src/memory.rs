@@ -39,7 +39,7 @@ struct Data {
     txn_replies: HashMap<(ServerName, String), (String, i64)>,
     staged: BTreeMap<u64, StagedPdu>,
     last_staged: u64,
-    outbox: BTreeMap<ServerName, BTreeMap<u64, OutboxItem>>,
+    outbox: HashMap<ServerName, BTreeMap<u64, OutboxItem>>,
     last_outbox: u64,
     destinations: HashMap<ServerName, DestinationRow>,
     keys: BTreeMap<(ServerName, KeyId), KeyRow>,

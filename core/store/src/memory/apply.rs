@@ -322,7 +322,7 @@ fn keep_owed(rows: &mut BTreeMap<u64, OutboxItem>, keep: &mut dyn FnMut(u64, &mu
 
 /// As [`keep_owed`], of what is owed to any server.
 fn keep_owed_to_all(
-    outbox: &mut BTreeMap<ServerName, BTreeMap<u64, OutboxItem>>,
+    outbox: &mut HashMap<ServerName, BTreeMap<u64, OutboxItem>>,
     keep: &mut dyn FnMut(&mut OutboxItem) -> bool,
 ) {
     for rows in outbox.values_mut() {
