@@ -4,7 +4,7 @@ use super::open::OpenRoom;
 use roomlet_room::state::StateMap;
 use roomlet_store::{EventFlags, EventRow, OutboxItem, StateRow, Store, TimelinePos, Write};
 use roomlet_wire::{Code, Error, EventId, EventNum, Pdu, Result, RoomNum, StateNum, UserId};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The name under which the store has the number after that of every room that was forgotten.
 const AFTER_FORGOTTEN: &str = "next_room";
@@ -112,27 +112,40 @@ impl OpenRoom {
         Ok(kept)
     }
 
-    /// Writes whole those of `states` whose parent is not one of them; gives the events in all of them.
+    /// Writes anew those of `states` whose parent is not one of them: as what differs from the nearest above that is one, so
+    /// that they take no more place than before. Gives the events in all of them.
     fn write_self_contained(&mut self, states: &BTreeSet<StateNum>) -> Result<BTreeSet<EventNum>> {
+        let room = self.num();
         let mut events = BTreeSet::new();
-        let mut last = StateMap::new();
+        // Of states that are none of these the nearest above that is.
+        let mut above: BTreeMap<StateNum, Option<StateNum>> = BTreeMap::new();
         for &num in states {
             let map = self.states.get(num)?;
-            events.extend(last.diff(&map).into_iter().filter_map(|(_, _, event)| event));
-            let row = self.store.state(self.num(), num)?;
-            let parent = row.and_then(|row| row.parent);
-            if parent.is_some_and(|parent| !states.contains(&parent)) {
-                let row = StateRow {
-                    num,
-                    parent: None,
-                    changes: map.iter().map(|(slot, event)| (slot, Some(event))).collect(),
-                    size: u32::try_from(map.len()).unwrap_or(u32::MAX),
-                    since_checkpoint: 0,
+            let Some(row) = self.store.state(room, num)? else {
+                continue;
+            };
+            let (mut base, mut way) = (row.parent, Vec::new());
+            while let Some(parent) = base.filter(|parent| !states.contains(parent)) {
+                way.push(parent);
+                base = match above.get(&parent) {
+                    Some(known) => *known,
+                    None => self.store.state(room, parent)?.and_then(|row| row.parent),
                 };
-                let room = self.num();
+            }
+            above.extend(way.into_iter().map(|state| (state, base)));
+            let from = base.map_or(Ok(StateMap::new()), |base| self.states.get(base))?;
+            let changes = from.diff(&map).into_iter().map(|(slot, _, event)| (slot, event));
+            let changes: Vec<_> = changes.collect();
+            events.extend(changes.iter().filter_map(|(_, event)| *event));
+            if row.parent != base {
+                let row = StateRow {
+                    parent: base,
+                    changes,
+                    since_checkpoint: base.map_or(0, |_| row.since_checkpoint),
+                    ..row
+                };
                 self.writes.push(Write::State { room, row });
             }
-            last = map;
         }
         Ok(events)
     }
