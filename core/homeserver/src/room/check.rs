@@ -15,8 +15,9 @@ impl OpenRoom {
     pub(crate) fn check(&mut self, repair: bool, has_lost: bool) -> Result<Findings> {
         self.is_stale |= has_lost;
         let mut found = Findings::default();
-        let held = self.check_events(&mut found)?;
-        let states = self.check_states(&held, &mut found)?;
+        let states = self.store.state_nums(self.num())?.into_iter().collect();
+        let held = self.check_events(&states, &mut found)?;
+        self.check_states(&held, &mut found)?;
         self.check_extremities(&held, repair, &mut found)?;
         if !states.contains(&self.record.current_state) {
             let about = format!("room {}: there is no current state", self.id());
@@ -30,7 +31,7 @@ impl OpenRoom {
         Ok(found)
     }
 
-    fn check_events(&self, found: &mut Findings) -> Result<HashSet<EventNum>> {
+    fn check_events(&self, states: &BTreeSet<StateNum>, found: &mut Findings) -> Result<HashSet<EventNum>> {
         let mut held = HashSet::new();
         for num in self.store.event_nums(self.num())? {
             let row = match self.store.event_by_num(self.num(), num) {
@@ -42,7 +43,7 @@ impl OpenRoom {
             };
             held.insert(num);
             found.events += 1;
-            if let Some((kind, what)) = self.event_fault(&row)? {
+            if let Some((kind, what)) = self.event_fault(&row, states)? {
                 let about = format!("room {}: event {}: {what}", self.id(), row.id);
                 found.faults.push(StoreFault::new(kind, about));
             }
@@ -50,7 +51,11 @@ impl OpenRoom {
         Ok(held)
     }
 
-    fn event_fault(&self, row: &EventRow) -> Result<Option<(&'static str, String)>> {
+    fn event_fault(
+        &self,
+        row: &EventRow,
+        states: &BTreeSet<StateNum>,
+    ) -> Result<Option<(&'static str, String)>> {
         let pdu = match Pdu::from_store(row.json.as_bytes(), self.version()) {
             Ok(pdu) => pdu,
             Err(error) => return Ok(Some(("event-form", error.about().to_owned()))),
@@ -70,7 +75,7 @@ impl OpenRoom {
         }
         for state in [row.state_before, row.state_after] {
             let is_there = match state {
-                Some(num) => self.store.state(self.num(), num)?.is_some(),
+                Some(num) => states.contains(&num),
                 None => row.flags.outlier,
             };
             if !is_there {

@@ -2,16 +2,19 @@
 
 use crate::common::{Folder, bodies, code, history, membership, public_room, rooms, say, state, two};
 use roomlet_homeserver::{
-    AllowAll, Code, Config, CreateRoom, EventId, Homeserver, Limits, RoomId, StoreFault, StoreKind,
-    StoreReport, UserId,
+    AllowAll, Code, Config, CreateRoom, EventId, Homeserver, Limits, RoomId, ServerName, StoreFault,
+    StoreKind, StoreReport, UserId,
 };
 use roomlet_store::{Commit, EventRow, RoomRecord, StateRow, Store as _, Write};
 use roomlet_wire::{EventNum, SlotNum, StateNum};
-use roomlet_world::{PeerRoom, Server, World, events_of, object};
+use roomlet_world::{HookedStore, PeerRoom, Server, World, events_of, object};
 use std::{
     fs,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
 };
 
 /// The current state as a user sees it.
@@ -150,6 +153,31 @@ async fn what_stays_after_a_purge_takes_no_more_place_than_before() {
     assert_eq!(before.0, after.0);
     assert!(after.1 < before.1, "{} changes became {}", before.1, after.1);
     has_no_faults(&server.hs).await;
+}
+
+/// A state is as large as the room, and nearly all events share theirs.
+#[tokio::test(start_paused = true)]
+async fn a_check_reads_each_state_once() {
+    let world = World::new();
+    let name = ServerName::parse("a.test").unwrap();
+    let reads = Arc::new(AtomicUsize::new(0));
+    let counted = reads.clone();
+    let store = HookedStore::new(move |_, method| {
+        counted.fetch_add(usize::from(method == "state"), Relaxed);
+        Ok(())
+    });
+    let config = Config::new(name.clone(), StoreKind::Memory);
+    let hs = Homeserver::open_with(config, world.env(&name), Arc::new(AllowAll), Arc::new(store)).await;
+    let hs = hs.unwrap();
+    let alice = hs.create_account("alice").await.unwrap();
+    let room = hs.create_room(&alice, CreateRoom::default()).await.unwrap();
+    for number in 0..100 {
+        say(&hs, &alice, &room, &number.to_string()).await;
+    }
+    reads.store(0, Relaxed);
+    let report = hs.check_store(false).await.unwrap();
+    assert!(report.events > 100);
+    assert_eq!(reads.load(Relaxed) as u64, report.states);
 }
 
 #[tokio::test(start_paused = true)]
