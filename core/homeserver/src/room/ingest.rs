@@ -4,6 +4,7 @@ use super::{
     events::Held,
     local::{DUMMY_EVENT, Ingest},
     open::OpenRoom,
+    states::apply,
 };
 use roomlet_room::{
     auth::Denied,
@@ -192,6 +193,10 @@ impl OpenRoom {
         if !cited.missing.auth.is_empty() {
             return Ok(Outcome::Missing(cited.missing));
         }
+        // What it has in common with the current state is in memory once.
+        let changes = self.current.diff(&before).into_iter();
+        let changes: Vec<_> = changes.map(|(slot, _, event)| (slot, event)).collect();
+        let before = apply(self.current.clone(), &changes);
         let current = self.record.current_state;
         let before = self.states.derive(current, before, &mut self.writes)?;
         let outcome = self.place(pdu, was, cited, before, arrival)?;

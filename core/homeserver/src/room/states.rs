@@ -173,7 +173,8 @@ impl States {
     }
 }
 
-fn apply(mut map: StateMap, changes: &[(SlotNum, Option<EventNum>)]) -> StateMap {
+/// The map after changes.
+pub(super) fn apply(mut map: StateMap, changes: &[(SlotNum, Option<EventNum>)]) -> StateMap {
     for &(slot, event) in changes {
         match event {
             Some(event) => {

@@ -172,3 +172,43 @@ async fn a_long_chain_of_power_levels_does_not_have_to_fit_into_the_cache_nor_on
     assert_eq!(content, Some(levels(999)));
     assert_eq!(history(&a.hs, &alice, &room).await.len(), 1_006);
 }
+
+/// Bytes that a room of 1,000 slots takes in memory after events that each cite one that nobody has; the peer tells of each
+/// the state before it, which lacks another one of the slots.
+fn bytes_after_told_states(count: usize) -> i64 {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let runtime = builder.enable_all().start_paused(true).build().unwrap();
+    let (world, _a) = runtime.block_on(async {
+        let world = World::new();
+        let (a, peer) = (world.server("a.test").await, world.peer("peer.test"));
+        let (alice, mallory) = (a.account("alice").await, peer.user("mallory"));
+        let mut room = peer.create_room(&mallory, "10", "public");
+        for number in 0..1_000 {
+            let key = number.to_string();
+            let event = peer.event(&room, &mallory, "test.set", Some(&key), "{}");
+            room.push(&event);
+        }
+        peer.serve_joins(&room);
+        let via = std::slice::from_ref(&peer.name);
+        a.hs.join(&alice, &room.id, via).await.unwrap();
+        for number in 0..count {
+            let mut told = room.clone();
+            told.state.remove(&("test.set".to_owned(), number.to_string()));
+            peer.tells_state_ids(&told);
+            peer.say(&mut room, &mallory, "unseen");
+            let seen = peer.say(&mut room, &mallory, "seen");
+            peer.send(&a.hs, &number.to_string(), &[seen]).await;
+            tokio::time::sleep(Duration::from_secs(5)).await;
+        }
+        assert!(a.record(&room.id).next_state.0 as usize > count);
+        (world, a)
+    });
+    // A room that nobody touches is closed.
+    -allocation_counter::measure(|| runtime.block_on(world.quiet())).bytes_current
+}
+
+#[test]
+fn a_told_state_takes_no_memory_for_what_it_has_in_common_with_the_present() {
+    let bytes = bytes_after_told_states(30) - bytes_after_told_states(0);
+    assert!(bytes < 200_000, "{bytes} bytes");
+}
