@@ -154,3 +154,26 @@ fn of_equal_depth_the_smaller_sha_1_of_the_id_wins() {
     assert_eq!(ids, wanted);
     assert_eq!(winner, Some(events[0]));
 }
+
+#[test]
+fn many_branches_cost_what_they_differ_in() {
+    let bytes = |branches: usize| {
+        let (mut world, mut base) = room();
+        let set = |number: usize| state_event("@creator:a", "test.set", &number.to_string(), "{}");
+        for number in 0..branches {
+            world.send(&mut base, set(number));
+        }
+        let sets: Vec<StateMap> = (0..branches)
+            .map(|number| {
+                let mut branch = base.clone();
+                world.send(&mut branch, set(number));
+                branch.state
+            })
+            .collect();
+        let v1 = support::version("1");
+        let work = || _ = resolve(v1, &sets, &world, &world.slots).unwrap();
+        allocation_counter::measure(work).bytes_total
+    };
+    let (few, many) = (bytes(200), bytes(800));
+    assert!(many < 8 * few, "{few} bytes became {many}");
+}

@@ -52,16 +52,13 @@ pub(super) fn resolve(
 fn split(first: &StateMap, others: &[StateMap], slots: &Slots) -> Result<(StateMap, Classes)> {
     let mut agreed = first.clone();
     let mut classes = Classes::default();
-    let differing: BTreeSet<SlotNum> = others
-        .iter()
-        .flat_map(|set| first.diff(set))
-        .map(|(slot, _, _)| slot)
-        .collect();
-    for slot in differing {
-        let events: BTreeSet<EventNum> = core::iter::once(first)
-            .chain(others)
-            .filter_map(|set| set.get(slot))
-            .collect();
+    // A state that does not differ from the first at a slot adds no event there.
+    let mut differing: BTreeMap<SlotNum, BTreeSet<EventNum>> = BTreeMap::new();
+    for (slot, of_first, of_other) in others.iter().flat_map(|set| first.diff(set)) {
+        let events = differing.entry(slot).or_default();
+        events.extend(of_first.into_iter().chain(of_other));
+    }
+    for (slot, events) in differing {
         if let (1, Some(only)) = (events.len(), events.first()) {
             agreed.insert(slot, *only);
             continue;
