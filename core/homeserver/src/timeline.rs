@@ -130,6 +130,8 @@ impl OpenRoom {
                     break;
                 }
             }
+            // There may be any number of events between that the user does not see.
+            self.trim_if_stored();
             let full = page.events.len() == limit;
             if full || all {
                 // A gap right behind the last event of a full page is a matter of the next one.

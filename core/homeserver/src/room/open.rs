@@ -303,6 +303,13 @@ impl OpenRoom {
         self.writes.push(write);
     }
 
+    /// Gives memory back in the middle of long work, unless something waits for a commit.
+    pub(crate) fn trim_if_stored(&mut self) {
+        if self.writes.is_empty() {
+            self.trim();
+        }
+    }
+
     /// Gives memory back after a commit.
     pub(super) fn trim(&mut self) {
         self.events.trim();

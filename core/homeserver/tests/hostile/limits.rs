@@ -1,7 +1,7 @@
 //! What strangers make a server keep is bounded.
 
 use crate::common::{bodies, code, history, public_room, state, strangers, with_peer};
-use roomlet_homeserver::{AllowAll, Code, Limits};
+use roomlet_homeserver::{AllowAll, Code, Direction, Limits};
 use roomlet_store::Store;
 use roomlet_wire::{Map, Value};
 use roomlet_world::{World, encode, object};
@@ -211,4 +211,42 @@ fn bytes_after_told_states(count: usize) -> i64 {
 fn a_told_state_takes_no_memory_for_what_it_has_in_common_with_the_present() {
     let bytes = bytes_after_told_states(30) - bytes_after_told_states(0);
     assert!(bytes < 200_000, "{bytes} bytes");
+}
+
+#[test]
+fn events_that_a_page_passes_over_are_not_all_in_memory() {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let runtime = builder.enable_all().start_paused(true).build().unwrap();
+    let limits = Limits {
+        cache_bytes: 1 << 20,
+        ..Limits::default()
+    };
+    let (a, alice, room) = runtime.block_on(async {
+        let world = World::new();
+        let a = world.server_with("a.test", limits, Arc::new(AllowAll)).await;
+        let (alice, peer) = (a.account("alice").await, world.peer("peer.test"));
+        let room = public_room(&a, &alice, "10").await;
+        let mallory = peer.user("mallory");
+        let mut room = peer.join(&a.hs, &room, &mallory).await;
+        let content = format!(r#"{{"x":"{}"}}"#, "x".repeat(20_000));
+        for number in 0..10 {
+            let hidden: Vec<Map> = (0..50)
+                .map(|_| {
+                    let event = peer.event(&room, &mallory, "org.matrix.dummy_event", None, &content);
+                    room.push(&event);
+                    event
+                })
+                .collect();
+            peer.send(&a.hs, &number.to_string(), &hidden).await;
+        }
+        world.quiet().await;
+        (a, alice, room.id)
+    });
+    let mut seen = 0;
+    let read = allocation_counter::measure(|| {
+        let page = a.hs.timeline(&alice, &room, None, Direction::Backward, 10);
+        seen = runtime.block_on(page).unwrap().events.len();
+    });
+    assert!(seen > 0);
+    assert!(read.bytes_max < 4_000_000, "{} bytes", read.bytes_max);
 }
