@@ -333,7 +333,7 @@ impl Inner {
             .run(move |room| {
                 let mut missing = Vec::new();
                 for id in wanted {
-                    if room.find(&id)?.is_none() {
+                    if room.num_of(&id)?.is_none() {
                         missing.push(id);
                     }
                 }

@@ -317,6 +317,10 @@ impl OpenRoom {
     pub(crate) fn told_map(&self, ids: &[EventId]) -> Result<StateMap> {
         let mut map = StateMap::new();
         for id in ids {
+            // Any event may be named as part of a state: not all of them need to be in memory.
+            if self.writes.is_empty() {
+                self.events.trim();
+            }
             let Some(held) = self.find(id)? else { continue };
             if let (Some(slot), false) = (held.node.slot, held.flags.rejected) {
                 map.insert(slot, held.node.num);

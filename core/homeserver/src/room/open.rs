@@ -168,7 +168,7 @@ impl OpenRoom {
     }
 
     /// The number of the event `id`, if it is held.
-    pub(super) fn num_of(&self, id: &EventId) -> Result<Option<EventNum>> {
+    pub(crate) fn num_of(&self, id: &EventId) -> Result<Option<EventNum>> {
         self.events.find(id)
     }
 

@@ -1,11 +1,12 @@
 //! What strangers make a server keep is bounded.
 
-use crate::common::{bodies, code, history, public_room, state, strangers, with_peer};
-use roomlet_homeserver::{AllowAll, Code, Direction, Limits};
+use crate::common::{WithPeer, bodies, code, history, public_room, state, strangers, with_peer};
+use roomlet_homeserver::{AllowAll, Code, Direction, EventId, Limits};
 use roomlet_store::Store;
 use roomlet_wire::{Map, Value};
 use roomlet_world::{World, encode, object};
 use std::{sync::Arc, time::Duration};
+use tokio::runtime::{Builder, Runtime};
 
 #[tokio::test(start_paused = true)]
 async fn replies_to_transactions_are_forgotten_after_a_day() {
@@ -173,11 +174,16 @@ async fn a_long_chain_of_power_levels_does_not_have_to_fit_into_the_cache_nor_on
     assert_eq!(history(&a.hs, &alice, &room).await.len(), 1_006);
 }
 
+/// As that of a test, for what is measured on its one thread.
+fn runtime() -> Runtime {
+    let mut builder = Builder::new_current_thread();
+    builder.enable_all().start_paused(true).build().unwrap()
+}
+
 /// Bytes that a room of 1,000 slots takes in memory after events that each cite one that nobody has; the peer tells of each
 /// the state before it, which lacks another one of the slots.
 fn bytes_after_told_states(count: usize) -> i64 {
-    let mut builder = tokio::runtime::Builder::new_current_thread();
-    let runtime = builder.enable_all().start_paused(true).build().unwrap();
+    let runtime = runtime();
     let (world, _a) = runtime.block_on(async {
         let world = World::new();
         let (a, peer) = (world.server("a.test").await, world.peer("peer.test"));
@@ -213,40 +219,73 @@ fn a_told_state_takes_no_memory_for_what_it_has_in_common_with_the_present() {
     assert!(bytes < 200_000, "{bytes} bytes");
 }
 
-#[test]
-fn events_that_a_page_passes_over_are_not_all_in_memory() {
-    let mut builder = tokio::runtime::Builder::new_current_thread();
-    let runtime = builder.enable_all().start_paused(true).build().unwrap();
+/// A room with 500 events of 20 KB that no user sees, on a server that may hold 1 MB in memory.
+async fn large_room() -> (WithPeer, Vec<EventId>) {
+    let world = World::new();
     let limits = Limits {
         cache_bytes: 1 << 20,
         ..Limits::default()
     };
-    let (a, alice, room) = runtime.block_on(async {
-        let world = World::new();
-        let a = world.server_with("a.test", limits, Arc::new(AllowAll)).await;
-        let (alice, peer) = (a.account("alice").await, world.peer("peer.test"));
-        let room = public_room(&a, &alice, "10").await;
-        let mallory = peer.user("mallory");
-        let mut room = peer.join(&a.hs, &room, &mallory).await;
-        let content = format!(r#"{{"x":"{}"}}"#, "x".repeat(20_000));
-        for number in 0..10 {
-            let hidden: Vec<Map> = (0..50)
-                .map(|_| {
-                    let event = peer.event(&room, &mallory, "org.matrix.dummy_event", None, &content);
-                    room.push(&event);
-                    event
-                })
-                .collect();
-            peer.send(&a.hs, &number.to_string(), &hidden).await;
+    let a = world.server_with("a.test", limits, Arc::new(AllowAll)).await;
+    let (alice, peer) = (a.account("alice").await, world.peer("peer.test"));
+    let room = public_room(&a, &alice, "10").await;
+    let mallory = peer.user("mallory");
+    let mut room = peer.join(&a.hs, &room, &mallory).await;
+    let content = format!(r#"{{"x":"{}"}}"#, "x".repeat(20_000));
+    let mut ids = Vec::new();
+    for number in 0..10 {
+        let mut hidden = Vec::new();
+        for _ in 0..50 {
+            let event = peer.event(&room, &mallory, "org.matrix.dummy_event", None, &content);
+            ids.push(room.push(&event));
+            hidden.push(event);
         }
-        world.quiet().await;
-        (a, alice, room.id)
-    });
+        peer.send(&a.hs, &number.to_string(), &hidden).await;
+    }
+    world.quiet().await;
+    let test = WithPeer {
+        world,
+        a,
+        alice,
+        peer,
+        mallory,
+        room,
+    };
+    (test, ids)
+}
+
+#[test]
+fn events_that_a_page_passes_over_are_not_all_in_memory() {
+    let runtime = runtime();
+    let (test, _) = runtime.block_on(large_room());
     let mut seen = 0;
     let read = allocation_counter::measure(|| {
-        let page = a.hs.timeline(&alice, &room, None, Direction::Backward, 10);
+        let (hs, direction) = (&test.a.hs, Direction::Backward);
+        let page = hs.timeline(&test.alice, &test.room.id, None, direction, 10);
         seen = runtime.block_on(page).unwrap().events.len();
     });
     assert!(seen > 0);
     assert!(read.bytes_max < 4_000_000, "{} bytes", read.bytes_max);
+}
+
+#[test]
+fn events_that_are_told_as_a_state_are_not_all_in_memory() {
+    let runtime = runtime();
+    let (mut test, ids) = runtime.block_on(large_room());
+    let mut told = test.room.clone();
+    for (number, id) in ids.into_iter().enumerate() {
+        told.state.insert(("test.set".into(), number.to_string()), id);
+    }
+    test.peer.tells_state_ids(&told);
+    test.peer.say(&mut test.room, &test.mallory, "unseen");
+    let seen = test.peer.say(&mut test.room, &test.mallory, "seen");
+    let held = test.a.record(&test.room.id).next_event;
+    let taken = allocation_counter::measure(|| {
+        runtime.block_on(async {
+            test.peer.send(&test.a.hs, "seen", &[seen]).await;
+            test.world.quiet().await;
+        });
+    });
+    assert_eq!(test.a.record(&test.room.id).next_event.0, held.0 + 1);
+    assert!(taken.bytes_max < 4_000_000, "{} bytes", taken.bytes_max);
 }
