@@ -481,7 +481,7 @@ fn the_keys_of_a_third_party_invite_come_in_either_alphabet_of_base64() {
 
 #[test]
 fn a_third_party_invite_is_searched_for_its_signature_only_so_far() {
-    let others = (1..40_u8).map(|seed| {
+    let others = (1..4_u8).map(|seed| {
         let id = KeyId::parse("ed25519:x").unwrap();
         KeyPair::from_seed(id, &[seed; 32]).public().to_base64()
     });
@@ -491,7 +491,7 @@ fn a_third_party_invite_is_searched_for_its_signature_only_so_far() {
         .map(|key| format!(r#"{{"public_key":"{key}"}}"#))
         .collect();
     let offer = format!(r#"{{"public_key":"bad","public_keys":[{}]}}"#, keys.join(","));
-    for (wrong, verdict) in [(20, "allow"), (30, "AUTH-9")] {
+    for (wrong, verdict) in [(3, "allow"), (4, "AUTH-9")] {
         let (mut world, mut at) = room("10", "invite");
         world.send(
             &mut at,
