@@ -118,8 +118,9 @@ impl Fork {
         }
         let mut unmatched: Vec<&StateMap> = self.sets.iter().collect();
         let mut changed = None;
-        for (index, set) in sets.iter().enumerate() {
-            match unmatched.iter().position(|it| it.is_clone_of(set)) {
+        // From the end: in the order in which they stay, each is found at once.
+        for (index, set) in sets.iter().enumerate().rev() {
+            match unmatched.iter().rposition(|it| it.is_clone_of(set)) {
                 Some(place) => _ = unmatched.swap_remove(place),
                 None if changed.is_none() => changed = Some((index, set)),
                 None => return None,
@@ -208,8 +209,10 @@ impl Fork {
 
     /// Makes checks again, in their order, and those that read what changed by them.
     fn check_again(&mut self, changed: &mut Changed, events: &mut Events<'_>, slots: &Slots) -> Result<()> {
-        while !changed.checks.is_empty() {
-            let check = changed.checks.remove(0);
+        // What is to be made again because of a check comes after it.
+        let mut next = 0;
+        while let Some(&check) = changed.checks.get(next) {
+            next += 1;
             let event = events.local(self.checks.get(check).event)?;
             let before = |slot, events: &mut Events<'_>| {
                 let found = self.checks.value(slot, Some(check)).or_else(|| self.start(slot));
