@@ -154,6 +154,11 @@ impl Inner {
         let (version, resident, allowed) = handle
             .run(move |room| Ok((room.version(), room.is_resident(), room.acl_allows(&from)?)))
             .await?;
+        if !resident {
+            // What was held of it when all local users left says nothing of what it is now.
+            self.receive_rescissions(origin, room, objects, results).await?;
+            return Ok(false);
+        }
         let mut parsed: Vec<Pdu<Parsed>> = Vec::with_capacity(objects.len());
         for object in objects {
             match Pdu::parse(object.text().as_bytes(), version) {
@@ -185,10 +190,6 @@ impl Inner {
                     results.insert(id, Err(error));
                 }
             }
-        }
-        if !resident {
-            self.receive_as_outsider(room, verified, results).await?;
-            return Ok(false);
         }
         let (txn, limit) = (txn.clone(), self.config.limits.staged_per_room);
         let mut so_far = results.clone();
@@ -222,30 +223,7 @@ impl Inner {
         Ok(is_last)
     }
 
-    /// A room that all local users left: only what concerns an invite to it is taken.
-    async fn receive_as_outsider(
-        &self,
-        room: &RoomId,
-        pdus: Vec<(Pdu<Verified>, Arrival)>,
-        results: &mut Results,
-    ) -> Result<()> {
-        for (pdu, _) in pdus {
-            let result = match self.rescind(room, &pdu).await {
-                Ok(true) => Ok(()),
-                Ok(false) => Err(Error::new(
-                    Code::UnknownRoom,
-                    format!("this server is not in room {room}"),
-                )),
-                // The sender would not repeat it.
-                Err(error) if error.is_outage() => return Err(error),
-                Err(error) => Err(error),
-            };
-            results.insert(pdu.id.clone(), result);
-        }
-        Ok(())
-    }
-
-    /// Of a room that is not held here only the end of an invite is taken (FED-24).
+    /// Of a room that this server is not in only the end of an invite is taken (FED-24).
     async fn receive_rescissions(
         &self,
         origin: &ServerName,
@@ -290,7 +268,7 @@ impl Inner {
         }
         if dropped > 0 {
             self.warn(format_args!(
-                "events from {origin} in room {room}, which is not known here, are dropped: {dropped}"
+                "events from {origin} in room {room}, which this server is not in, are dropped: {dropped}"
             ));
         }
         Ok(())

@@ -2,7 +2,7 @@
 
 use crate::common::{code, membership, public_room, rooms, say, strangers};
 use roomlet_homeserver::{Code, CreateRoom, RoomUpdate};
-use roomlet_wire::Value;
+use roomlet_wire::{Map, Value};
 use roomlet_world::PeerRoom;
 
 fn told(updates: &[RoomUpdate], user: &str) -> Vec<(String, String)> {
@@ -423,5 +423,44 @@ async fn an_invite_within_a_server_that_has_left_can_be_answered() {
             assert_eq!(membership(&a.hs, &alice, &room, &carol).await, is);
             assert_eq!(rooms(&b.hs, &carol).await, [(room, is.to_owned())]);
         }
+    }
+}
+
+/// What the room was when this server left says nothing of what it is now, nor of another room with its id.
+#[tokio::test(start_paused = true)]
+async fn an_invite_to_a_room_that_this_server_left_ends_as_any_other() {
+    let (world, a, _b, alice, _) = strangers().await;
+    let (good, other) = (world.peer("good.test"), world.peer("other.test"));
+    let (gina, oscar) = (good.user("gina"), other.user("oscar"));
+    let mut room = good.create_room(&gina, "10", "public");
+    let acl = r#"{"allow":["*"],"deny":["other.test"]}"#;
+    room.push(&good.event(&room, &gina, "m.room.server_acl", Some(""), acl));
+    good.serve_joins(&room);
+    a.hs.join(&alice, &room.id, std::slice::from_ref(&good.name))
+        .await
+        .unwrap();
+    a.hs.leave(&alice, &room.id, None).await.unwrap();
+    for version in ["10", "11"] {
+        let mut now = other.create_room(&oscar, version, "invite");
+        now.id = room.id.clone();
+        let (id, body) = other.invite(&now, &oscar, &alice);
+        assert_eq!(
+            other.send_invite(&a.hs, &now, &id, body.clone()).await.status,
+            200
+        );
+        assert_eq!(
+            rooms(&a.hs, &alice).await,
+            [(room.id.clone(), "invite".to_owned())]
+        );
+        now.push(body["event"].as_object().unwrap());
+        let leave = r#"{"membership":"leave"}"#;
+        let end = other.event(&now, &oscar, "m.room.member", Some(&alice), leave);
+        let results = other.send(&a.hs, version, std::slice::from_ref(&end)).await;
+        let taken = Map::from([(now.id_of(&end).to_string(), Map::new().into())]);
+        assert_eq!(results, taken);
+        assert_eq!(
+            rooms(&a.hs, &alice).await,
+            [(room.id.clone(), "leave".to_owned())]
+        );
     }
 }

@@ -67,7 +67,7 @@ async fn events_that_are_not_taken() {
             ids[1]
         ),
         "Warn: events from peer.test that name no room are dropped: 1".into(),
-        "Warn: events from peer.test in room !elsewhere:a.test, which is not known here, are dropped: 1"
+        "Warn: events from peer.test in room !elsewhere:a.test, which this server is not in, are dropped: 1"
             .into(),
         format!(
             "Warn: an event from peer.test in room {} is dropped: event: `depth` is missing (EV-1)",
