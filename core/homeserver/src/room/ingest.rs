@@ -156,7 +156,7 @@ impl OpenRoom {
         if by_auth_events == Verdict::Accepted && by_claims != Verdict::Accepted {
             return Ok(Outcome::Missing(cited.missing));
         }
-        self.ingest_in(pdu, before, arrival)
+        self.ingest_with_state(pdu, before, arrival)
     }
 
     /// An event as the rules see it, for a question about it only.
@@ -171,19 +171,14 @@ impl OpenRoom {
         ))
     }
 
-    /// Takes an event together with the state before it, as another server told it: `state` names events that are
-    /// held. Parents that are not held become backward extremities (EC-3).
-    pub(crate) fn ingest_with_state(
+    /// Takes an event together with the state `before` it, as another server told it. Parents that are not held become
+    /// backward extremities (EC-3).
+    pub(super) fn ingest_with_state(
         &mut self,
         pdu: &Pdu<Verified>,
-        state: &[EventId],
+        before: StateMap,
         arrival: Arrival,
     ) -> Result<Outcome> {
-        let told = self.told_map(state)?;
-        self.ingest_in(pdu, told, arrival)
-    }
-
-    fn ingest_in(&mut self, pdu: &Pdu<Verified>, before: StateMap, arrival: Arrival) -> Result<Outcome> {
         let was = self.find(&pdu.id)?;
         if let Some(end) = self.ends_early(pdu, was.as_ref()) {
             return Ok(end);

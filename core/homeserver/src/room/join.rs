@@ -4,12 +4,14 @@ use super::{
     ingest::{Arrival, Missing, Outcome},
     open::OpenRoom,
 };
-use roomlet_wire::{Code, Error, EventId, Pdu, Result, Verified};
+use roomlet_room::state::StateMap;
+use roomlet_wire::{Code, Error, EventId, Pdu, Result, UserId, Verified};
 
 impl OpenRoom {
     /// Takes a join with the state before it and its auth chain, in causal order of their auth events. What this server
-    /// knew of the room's present from an earlier stay is discarded (EC-1). Where it is in the room still, or again, that
-    /// state is a claim like any other, and looked at only where the join cites what is not here yet.
+    /// knew of the room's present from an earlier stay is discarded (EC-1), except that its users left. Where it is in the
+    /// room still, or again, that state is a claim like any other, and looked at only where the join cites what is not here
+    /// yet.
     ///
     /// # Errors
     /// `Denied` if the join is not allowed in that state; `BadReply` if its auth events are not among the events, or another
@@ -33,8 +35,10 @@ impl OpenRoom {
             outcome = if is_resident {
                 self.ingest_with_claim(join, state, Arrival::LIVE)?
             } else {
+                let mut before = self.told_map(state)?;
+                self.keep_who_left(&mut before, join)?;
                 self.record.forward.clear();
-                self.ingest_with_state(join, state, Arrival::LIVE)?
+                self.ingest_with_state(join, before, Arrival::LIVE)?
             };
         }
         if let Outcome::Missing(missing) = outcome {
@@ -42,6 +46,27 @@ impl OpenRoom {
             return Err(Error::new(Code::BadReply, about));
         }
         self.check_taken(join, outcome)
+    }
+
+    /// Takes out of a told state what users of this server, but for who joins, undid by leaving: nobody else can know of it
+    /// as early.
+    fn keep_who_left(&self, told: &mut StateMap, join: &Pdu<Verified>) -> Result<()> {
+        for (slot, known, is) in self.current.diff(told) {
+            let (Some(known), Some(is)) = (known, is) else {
+                continue;
+            };
+            let (kind, user) = self.slots.name(slot)?;
+            let is_ours = UserId::parse(user).is_ok_and(|user| user.server() == self.me.as_str());
+            if kind != "m.room.member" || !is_ours || user == join.sender.as_str() {
+                continue;
+            }
+            let leave = self.get(known)?;
+            let is_left = leave.pdu().membership() == Some("leave");
+            if is_left && leave.pdu().sender.as_str() == user && !self.get(is)?.flags.outlier {
+                told.insert(slot, known);
+            }
+        }
+        Ok(())
     }
 
     /// Refuses events of another room with this id.

@@ -2,7 +2,7 @@
 
 use crate::common::{bodies, code, membership, public_room, with_peer};
 use async_trait::async_trait;
-use roomlet_homeserver::{Code, EventId, Limits, Policy, RoomId, ServerName, UserId};
+use roomlet_homeserver::{Code, EventId, Limits, Policy, RoomId, RoomUpdate, ServerName, UserId};
 use roomlet_store::Store;
 use roomlet_wire::{Map, RoomVersion, Value};
 use roomlet_world::{PeerRoom, World, encode, list, object};
@@ -254,4 +254,35 @@ async fn a_join_that_is_refused_is_not_kept_with_the_residents_signature() {
     );
     let target = format!("/_matrix/federation/v1/event/{join_id}");
     assert_eq!(peer.ask(hs, "GET", &target, None).await.status, 404);
+}
+
+/// Nobody knows better than this server which of its users left: others may not have heard of it, or not tell.
+#[tokio::test(start_paused = true)]
+async fn who_left_does_not_come_back_with_the_join_of_another_user() {
+    let world = World::new();
+    let (a, peer) = (world.server("a.test").await, world.peer("peer.test"));
+    let (alice, carol, mallory) = (
+        a.account("alice").await,
+        a.account("carol").await,
+        peer.user("mallory"),
+    );
+    let mut room = peer.create_room(&mallory, "10", "public");
+    peer.serve_joins(&room);
+    let via = std::slice::from_ref(&peer.name);
+    a.hs.join(&alice, &room.id, via).await.unwrap();
+    world.quiet().await;
+    let num = a.record(&room.id).num;
+    let joined = a.store.event_by_num(num, a.record(&room.id).forward[0]);
+    room.push(&object(&joined.unwrap().unwrap().json));
+    peer.serve_joins(&room);
+    a.hs.leave(&alice, &room.id, None).await.unwrap();
+    let before = a.updates().await.len();
+    a.hs.join(&carol, &room.id, via).await.unwrap();
+    assert_eq!(membership(&a.hs, &carol, &room.id, &alice).await, "leave");
+    let updates = a.updates().await;
+    let told = updates[before..].iter().filter_map(|update| match update {
+        RoomUpdate::Membership { user, membership, .. } => Some((user, membership.as_str())),
+        _ => None,
+    });
+    assert_eq!(told.collect::<Vec<_>>(), [(&carol, "join")]);
 }
