@@ -113,11 +113,20 @@ impl Inner {
             }
             told.extend(ask.verify(self, values).await?);
         }
-        let history = behind(from, &told);
-        told.retain(|pdu| history.contains(&pdu.id));
+        // The depths that events claim would put some of them before what they follow.
+        let mut depths: BTreeMap<EventId, i64> = BTreeMap::new();
+        for id in from {
+            let branch = id.clone();
+            let at_most = ask.handle.run(move |room| room.depth_before(&branch)).await?;
+            for event in behind(std::slice::from_ref(id), &told) {
+                let depth = depths.entry(event).or_insert(at_most);
+                *depth = at_most.max(*depth);
+            }
+        }
+        told.retain(|pdu| depths.contains_key(&pdu.id));
         let mut any = false;
         for pdu in causal(told, Along::Both) {
-            let arrival = self.arrival(&pdu, true).await;
+            let arrival = self.arrival(&pdu, depths.get(&pdu.id).copied()).await;
             let outcome = self.ingest_or_ask_state(ask, &pdu, arrival).await?;
             if let Some(rule) = outcome.refusal() {
                 self.warn_of_event(&pdu.id, ask.server, &rule);

@@ -52,7 +52,7 @@ impl Inner {
             Came::Sent(origin) => (Some(origin), None),
             Came::HandedIn(origin) => (None, Some((&pdu.id, origin))),
         };
-        let arrival = self.arrival(pdu, false).await;
+        let arrival = self.arrival(pdu, None).await;
         let mut outcome = take(&handle, pdu, handed_in, arrival.ingest()).await?;
         if !matches!(outcome, Outcome::Missing(_)) {
             return Ok(outcome);
@@ -104,22 +104,23 @@ impl Inner {
         Ok(outcome)
     }
 
-    /// How an event of another server arrives: the host is asked about it, whichever way it came.
-    async fn arrival(&self, pdu: &Pdu<Verified>, is_history: bool) -> Arrival {
+    /// How an event of another server arrives, history with the depth that it may have at most: the host is asked about it,
+    /// whichever way it came.
+    async fn arrival(&self, pdu: &Pdu<Verified>, history: Option<i64>) -> Arrival {
         let accepted = self
             .policy
             .accept_event(&pdu.room_id, &pdu.id, &pdu.sender, &pdu.kind)
             .await;
         let refused = !accepted;
-        match is_history {
-            true => Arrival::Backfill { refused },
-            false => Arrival::Live { refused },
+        match history {
+            Some(at_most) => Arrival::Backfill { refused, at_most },
+            None => Arrival::Live { refused },
         }
     }
 
     /// Takes an event that is sent now, if all that it cites is here.
     pub(crate) async fn try_ingest(&self, handle: &RoomHandle, pdu: &Pdu<Verified>) -> Result<Outcome> {
-        let arrival = self.arrival(pdu, false).await;
+        let arrival = self.arrival(pdu, None).await;
         take(handle, pdu, None, arrival.ingest()).await
     }
 
@@ -224,7 +225,7 @@ impl Inner {
         }
         let mut outcome = Outcome::Missing(Missing::default());
         for found in causal(found.into_values().collect(), Along::Both) {
-            let arrival = self.arrival(&found, false).await;
+            let arrival = self.arrival(&found, None).await;
             let became = self.ingest_or_ask_state(ask, &found, arrival).await?;
             if found.id == pdu.id {
                 outcome = became;

@@ -204,7 +204,10 @@ async fn take(
                 let mut outcomes = Vec::with_capacity(batch.len());
                 for pdu in batch {
                     let arrival = match pdu.depth < history {
-                        true => Arrival::Backfill { refused: false },
+                        true => Arrival::Backfill {
+                            refused: false,
+                            at_most: i64::MAX,
+                        },
                         false => Arrival::LIVE,
                     };
                     let outcome = room.ingest(&pdu, arrival)?;

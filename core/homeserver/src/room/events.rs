@@ -23,6 +23,8 @@ pub(crate) struct Held {
     pub(crate) node: Arc<Node>,
     /// See [`EventFlags`].
     pub(crate) flags: EventFlags,
+    /// Its depth in the timeline.
+    pub(super) depth: i64,
     /// The state before it; `None` for outliers.
     pub(crate) state_before: Option<StateNum>,
     /// The state after it.
@@ -50,7 +52,7 @@ impl Held {
     /// Its place in the timeline.
     pub(super) fn pos(&self) -> TimelinePos {
         TimelinePos {
-            depth: self.pdu().place_depth(),
+            depth: self.depth,
             num: self.node.num,
         }
     }
@@ -62,7 +64,7 @@ impl Held {
             num: self.node.num,
             id: pdu.id.clone(),
             json: pdu.shared_json(),
-            depth: self.pos().depth,
+            depth: self.depth,
             flags: self.flags,
             state_before: self.state_before,
             state_after: self.state_after,
@@ -141,6 +143,7 @@ impl Events {
         Ok(Held {
             node: Arc::new(node),
             flags: row.flags,
+            depth: row.depth,
             state_before: row.state_before,
             state_after: row.state_after,
             redacted_by: row.redacted_by.map(Arc::new),

@@ -30,6 +30,8 @@ pub(crate) enum Arrival {
     Backfill {
         /// As of an event that is sent now.
         refused: bool,
+        /// How deep it may stand in the timeline, whatever it claims: before what it was fetched for.
+        at_most: i64,
     },
 }
 
@@ -46,8 +48,16 @@ impl Arrival {
         Box::new(move |room, pdu| room.ingest(pdu, self))
     }
 
+    /// The depth of an event in the timeline.
+    fn place(self, pdu: &Pdu<Verified>) -> i64 {
+        match self {
+            Arrival::Live { .. } => pdu.place_depth(),
+            Arrival::Backfill { at_most, .. } => pdu.place_depth().min(at_most),
+        }
+    }
+
     fn is_refused(self) -> bool {
-        let (Arrival::Live { refused } | Arrival::Backfill { refused }) = self;
+        let (Arrival::Live { refused } | Arrival::Backfill { refused, .. }) = self;
         refused
     }
 }
@@ -232,6 +242,7 @@ impl OpenRoom {
         self.put(Held {
             node: Arc::new(node),
             flags,
+            depth: pdu.place_depth(),
             state_before: None,
             state_after: None,
             redacted_by: None,
@@ -380,6 +391,7 @@ impl OpenRoom {
         let held = Held {
             node: Arc::new(node),
             flags,
+            depth: arrival.place(pdu),
             state_before: Some(before),
             state_after: Some(after),
             redacted_by,

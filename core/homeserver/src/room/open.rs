@@ -287,6 +287,16 @@ impl OpenRoom {
             .try_fold(0, |deepest, child| Ok(self.get(child)?.pdu().depth.max(deepest)))
     }
 
+    /// How deep in the timeline an event that is not held may stand: before the deepest of those that cite it.
+    pub(crate) fn depth_before(&mut self, missing: &EventId) -> Result<i64> {
+        let children = self.missing_prevs()?.get(missing).cloned().unwrap_or_default();
+        let mut deepest = None;
+        for child in children {
+            deepest = deepest.max(Some(self.get(child)?.depth));
+        }
+        Ok(deepest.map_or(i64::MAX, |deepest| deepest.saturating_sub(1)))
+    }
+
     fn missing_prevs(&mut self) -> Result<&mut HashMap<EventId, Vec<EventNum>>> {
         if self.missing_prevs.is_none() {
             let mut all: HashMap<EventId, Vec<EventNum>> = HashMap::new();

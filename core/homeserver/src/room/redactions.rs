@@ -99,6 +99,7 @@ impl OpenRoom {
         self.put(Held {
             node: Arc::new(node),
             flags: target.flags,
+            depth: target.depth,
             state_before: target.state_before,
             state_after: target.state_after,
             redacted_by: Some(Arc::new(by.clone())),

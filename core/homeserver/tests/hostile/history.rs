@@ -104,3 +104,25 @@ async fn branches_that_nobody_has_do_not_block_those_that_somebody_has() {
     let messages: Vec<String> = messages.into_iter().filter(|body| body != "fork").collect();
     assert_eq!(messages, expected);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_event_that_claims_to_be_deep_hides_nothing_that_came_before() {
+    let mut test = with_peer("10").await;
+    test.room.depth = (1 << 53) - 2;
+    let deep = test.peer.say(&mut test.room, &test.mallory, "deep");
+    test.peer.send(&test.a.hs, "t", &[deep]).await;
+    let mut said = vec!["deep".to_owned()];
+    for n in 0..60 {
+        let n = n.to_string();
+        say(&test.a.hs, &test.alice, &test.room.id, &n).await;
+        said.push(n);
+    }
+    assert_eq!(bodies(&test.a.hs, &test.alice, &test.room.id).await, said);
+    let b = test.world.server("b.test").await;
+    let bob = b.account("bob").await;
+    let via = std::slice::from_ref(&test.a.name);
+    b.hs.join(&bob, &test.room.id, via).await.unwrap();
+    say(&b.hs, &bob, &test.room.id, "bob").await;
+    said.push("bob".to_owned());
+    assert_eq!(bodies(&b.hs, &bob, &test.room.id).await, said);
+}
