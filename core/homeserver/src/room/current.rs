@@ -2,8 +2,8 @@
 //! what users are told (EC-11).
 
 use super::open::OpenRoom;
-use roomlet_store::{Update, Write};
-use roomlet_wire::{EventNum, Result, ServerName, SlotNum, StateNum, UserId};
+use roomlet_store::{InviteRow, Update, Write};
+use roomlet_wire::{EventNum, Pdu, Result, ServerName, SlotNum, StateNum, UserId};
 
 impl OpenRoom {
     /// Resolves the current state anew after the extremities changed; `cause` is the event that changed them, of
@@ -104,22 +104,29 @@ impl OpenRoom {
             }
         }
         if before != after && user.server() == self.me.as_str() {
-            let sender = match is {
-                Some(num) => self.get(num)?.pdu().sender.clone(),
-                None => user.clone(),
-            };
+            let cause = is.map(|num| self.get(num)).transpose()?;
+            let sender = cause.as_ref().map_or(&user, |cause| &cause.pdu().sender).clone();
             let membership = after.unwrap_or_else(|| "leave".into());
             let room = self.id().clone();
+            // An invite that came before the room did was told then.
+            let is_cause = |invite: &InviteRow| {
+                let invite = Pdu::from_store(invite.event_json.as_bytes(), invite.version);
+                let cause = cause.as_ref().map(|cause| &cause.pdu().id);
+                invite.is_ok_and(|invite| Some(&invite.id) == cause)
+            };
+            let is_told = self.store.invites(&user, &room)?.iter().any(is_cause);
             self.writes.push(Write::DropInvite {
                 user: user.clone(),
                 room: room.clone(),
             });
-            self.writes.push(Write::Update(Update::Membership {
-                room,
-                user,
-                membership,
-                sender,
-            }));
+            if !is_told {
+                self.writes.push(Write::Update(Update::Membership {
+                    room,
+                    user,
+                    membership,
+                    sender,
+                }));
+            }
         }
         Ok(())
     }

@@ -464,3 +464,17 @@ async fn an_invite_to_a_room_that_this_server_left_ends_as_any_other() {
         );
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_invite_is_not_told_again_when_another_user_of_the_server_joins() {
+    let (world, a, b, alice, bob) = strangers().await;
+    let carol = b.account("carol").await;
+    let room = a.hs.create_room(&alice, CreateRoom::default()).await.unwrap();
+    a.hs.invite(&alice, &room, &bob, None).await.unwrap();
+    a.hs.invite(&alice, &room, &carol, None).await.unwrap();
+    b.hs.join(&bob, &room, &[]).await.unwrap();
+    world.quiet().await;
+    let invite = ("invite".to_owned(), alice.to_string());
+    assert_eq!(told(&b.updates().await, &carol), [invite]);
+    assert_eq!(rooms(&b.hs, &carol).await, [(room, "invite".to_owned())]);
+}
