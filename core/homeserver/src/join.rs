@@ -141,6 +141,14 @@ impl Inner {
         let template = self.client.make_join(server, room, user).await?;
         let version = negotiated(template.room_version.as_deref())?;
         let draft = self.finish_template(&template.event, user, room, "join")?;
+        let authoriser = draft.content.get("join_authorised_via_users_server");
+        let is_let_in = version.restricted && authoriser.is_some();
+        let authoriser = authoriser.and_then(|user| UserId::parse(user.as_str()?).ok());
+        // This server's signature would do for its own users, whoever named them.
+        if is_let_in && authoriser.is_none_or(|user| user.server() != server.as_str()) {
+            let about = format!("server {server} lets {user} in by the name of a user who is not its own");
+            return Err(Error::new(Code::BadReply, about));
+        }
         let join = draft.sign(version, &self.me, &self.signing_key())?;
         let reply = self.client.send_join(server, room, &join).await?;
         if reply.members_omitted {
@@ -151,8 +159,6 @@ impl Inner {
             Some(signed) => self.countersigned(&join, &signed, version).await?,
             None => None,
         };
-        let authoriser = join.content().get("join_authorised_via_users_server");
-        let is_let_in = version.restricted && authoriser.is_some();
         let join = match signed {
             Some(signed) => signed,
             // Nobody else would take the join, nor what follows it (EV-14).

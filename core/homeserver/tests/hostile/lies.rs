@@ -286,3 +286,47 @@ async fn who_left_does_not_come_back_with_the_join_of_another_user() {
     });
     assert_eq!(told.collect::<Vec<_>>(), [(&carol, "join")]);
 }
+
+/// This server signs the join as its user's, which is not to stand for its word that the user may come in.
+#[tokio::test(start_paused = true)]
+async fn another_server_lets_nobody_in_by_the_name_of_a_user_of_this_one() {
+    let mut test = with_peer("10").await;
+    let (hs, id) = (&test.a.hs, test.room.id.clone());
+    let carol = test.a.account("carol").await;
+    let rules =
+        r#"{"join_rule":"restricted","allow":[{"type":"m.room_membership","room_id":"!club:c.test"}]}"#;
+    hs.set_state(&test.alice, &id, "m.room.join_rules", "", rules, None)
+        .await
+        .unwrap();
+    test.world.quiet().await;
+    test.room.push(&test.peer.received()[0]);
+    test.peer.serve_joins(&test.room);
+    let content = format!(
+        r#"{{"membership":"join","join_authorised_via_users_server":"{}"}}"#,
+        test.alice
+    );
+    let join = test
+        .room
+        .draft(&carol, "m.room.member", Some(&carol), object(&content), 0);
+    test.peer.answer_with(
+        "/_matrix/federation/v1/make_join/",
+        Map::from([
+            ("event".to_owned(), join.into()),
+            ("room_version".to_owned(), "10".into()),
+        ]),
+    );
+    let error = hs.join(&carol, &id, &[]).await.unwrap_err();
+    assert_eq!(error.errcode(), "M_UNABLE_TO_AUTHORISE_JOIN");
+    assert_eq!(membership(hs, &test.alice, &id, &carol).await, "none");
+    let requests = test.world.network.requests(&test.a.name, &test.peer.name);
+    assert!(
+        requests
+            .iter()
+            .any(|request| request.target.contains("/make_join/"))
+    );
+    assert!(
+        !requests
+            .iter()
+            .any(|request| request.target.contains("/send_join/"))
+    );
+}
