@@ -125,13 +125,15 @@ impl Inner {
         })
     }
 
+    /// What tells the end of the join of a room that is under way.
+    pub(crate) fn join_under_way(&self, room: &RoomId) -> Option<watch::Receiver<()>> {
+        let joining = self.joining.lock().unwrap_or_else(PoisonError::into_inner);
+        joining.get(room).cloned()
+    }
+
     /// Waits while the room is being joined.
     pub(crate) async fn end_of_join(&self, room: &RoomId) {
-        let under_way = || {
-            let joining = self.joining.lock().unwrap_or_else(PoisonError::into_inner);
-            joining.get(room).cloned()
-        };
-        while let Some(mut done) = under_way() {
+        while let Some(mut done) = self.join_under_way(room) {
             // The join ends by closing its end of this.
             let _ = done.changed().await;
         }

@@ -127,11 +127,18 @@ impl Inner {
             .await
     }
 
-    /// PDUs of a room that is being joined are taken when that is done, so that none is lost.
+    /// PDUs of a room that is being joined are taken when that is done, so that none is lost; at once where this server is
+    /// in the room already, and another one lets a further user in.
     ///
     /// # Errors
     /// `Busy` if that takes too long: the sender keeps them and tries again.
     async fn wait_for_join(&self, room: &RoomId) -> Result<()> {
+        if self.join_under_way(room).is_some()
+            && let Some(handle) = self.rooms.find(room)?
+            && handle.run(|room| Ok(room.is_resident())).await?
+        {
+            return Ok(());
+        }
         let ended = tokio::time::timeout(JOIN_WAIT, self.end_of_join(room)).await;
         ended.map_err(|_| {
             let about = format!("room {room} is still being joined");

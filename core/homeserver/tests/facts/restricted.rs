@@ -79,27 +79,6 @@ async fn whom_this_server_may_not_let_in_another_one_lets_in() {
     }
 }
 
-/// Until the join is done no event of the room is taken.
-#[tokio::test(start_paused = true)]
-async fn whom_another_server_lets_in_is_in_the_room_at_once_whatever_is_still_on_its_way() {
-    let (world, a, b, alice, bob) = strangers().await;
-    let carol = b.account("carol").await;
-    let club = public_room(&a, &alice, "10").await;
-    let room = room_for(&club, &a, &alice).await;
-    a.hs.invite(&alice, &room, &bob, None).await.unwrap();
-    b.hs.join(&bob, &room, &[]).await.unwrap();
-    b.hs.join(&carol, &club, std::slice::from_ref(&a.name))
-        .await
-        .unwrap();
-    world.quiet().await;
-    say(&a.hs, &alice, &room, "on its way").await;
-    b.hs.join(&carol, &room, &[]).await.unwrap();
-    assert_eq!(membership(&b.hs, &bob, &room, &carol).await, "join");
-    world.quiet().await;
-    assert_eq!(bodies(&b.hs, &bob, &room).await, ["on its way"]);
-    assert_eq!(b.record(&room).forward.len(), 1);
-}
-
 #[tokio::test(start_paused = true)]
 async fn who_is_not_in_the_club_stays_out() {
     let (_world, a, b, alice, bob) = strangers().await;

@@ -1,8 +1,8 @@
 //! Servers that take their time.
 
-use crate::common::{WithPeer, bodies, membership, public_room, rooms, say, strangers, with_peer};
+use crate::common::{Two, WithPeer, bodies, membership, public_room, rooms, say, strangers, two, with_peer};
 use async_trait::async_trait;
-use roomlet_homeserver::{Code, Direction, Homeserver, Request, Response};
+use roomlet_homeserver::{Code, Direction, Homeserver, Request, Response, UserId};
 use roomlet_store::Store;
 use roomlet_wire::{
     Error, KeyId, Map, Value,
@@ -45,6 +45,57 @@ async fn what_is_sent_during_a_long_join_is_not_lost() {
     join.await.unwrap().unwrap();
     world.quiet().await;
     assert_eq!(bodies(&b.hs, &bob, &room).await, ["welcome"]);
+}
+
+/// A room with Alice of one server, and Bob of the other, which may let nobody in; its Carol may come in.
+async fn with_carol_outside() -> (Two, UserId) {
+    let test = two("10").await;
+    let (alice, room, via) = (&test.alice, &test.room, std::slice::from_ref(&test.a.name));
+    let carol = test.b.account("carol").await;
+    let club = public_room(&test.a, alice, "10").await;
+    test.b.hs.join(&carol, &club, via).await.unwrap();
+    let rules = format!(
+        r#"{{"join_rule":"restricted","allow":[{{"type":"m.room_membership","room_id":"{club}"}}]}}"#
+    );
+    let levels = format!(r#"{{"invite":50,"users":{{"{alice}":100}}}}"#);
+    for (kind, content) in [("m.room.join_rules", rules), ("m.room.power_levels", levels)] {
+        let set = test.a.hs.set_state(alice, room, kind, "", &content, None);
+        set.await.unwrap();
+    }
+    test.world.quiet().await;
+    (test, carol)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_join_does_not_hold_up_the_events_of_a_room_that_others_here_are_in() {
+    let (test, carol) = with_carol_outside().await;
+    let (a, b, room) = (&test.a, &test.b, &test.room);
+    test.world.network.plug(&a.name, Arc::new(FarAway(a.hs.clone())));
+    let (hs, id, user) = (b.hs.clone(), room.clone(), carol.clone());
+    let join = tokio::spawn(async move { hs.join(&user, &id, &[]).await });
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    say(&a.hs, &test.alice, room, "hello").await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(bodies(&b.hs, &test.bob, room).await, ["hello"]);
+    assert!(!join.is_finished());
+    join.await.unwrap().unwrap();
+    test.world.quiet().await;
+    assert_eq!(membership(&b.hs, &test.bob, room, &carol).await, "join");
+    assert_eq!(b.record(room).forward.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whom_another_server_lets_in_is_in_the_room_at_once_whatever_is_still_on_its_way() {
+    let (test, carol) = with_carol_outside().await;
+    let (a, b, room) = (&test.a, &test.b, &test.room);
+    test.world.network.unplug(&b.name);
+    say(&a.hs, &test.alice, room, "on its way").await;
+    b.hs.join(&carol, room, &[]).await.unwrap();
+    assert_eq!(membership(&b.hs, &test.bob, room, &carol).await, "join");
+    test.world.network.plug(&b.name, Arc::new(FarAway(b.hs.clone())));
+    test.world.quiet().await;
+    assert_eq!(bodies(&b.hs, &test.bob, room).await, ["on its way"]);
+    assert_eq!(b.record(room).forward.len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
