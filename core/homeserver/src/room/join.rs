@@ -32,10 +32,10 @@ impl OpenRoom {
             for pdu in events {
                 self.ingest_outlier(pdu)?;
             }
+            let mut before = self.told_map(state)?;
             outcome = if is_resident {
-                self.ingest_with_claim(join, state, Arrival::LIVE)?
+                self.ingest_with_claims(join, &[(join.id.clone(), before)], Arrival::LIVE)?
             } else {
-                let mut before = self.told_map(state)?;
                 self.keep_who_left(&mut before, join)?;
                 self.record.forward.clear();
                 self.ingest_with_state(join, before, Arrival::LIVE)?
