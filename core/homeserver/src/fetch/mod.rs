@@ -10,7 +10,7 @@ pub(crate) use slow::SlowServers;
 use crate::{
     inner::Inner,
     order::{Along, behind, causal},
-    room::{Arrival, Ingest, Missing, Outcome, RoomHandle},
+    room::{Arrival, Claim, Ingest, Missing, Outcome, RoomHandle},
     verify::Faults,
 };
 use ask::Ask;
@@ -311,7 +311,7 @@ impl Inner {
             }
             // As numbers: there may be many claims, and large ones.
             let state = ask.handle.run(move |room| room.told_map(&state)).await?;
-            claims.push((end, state));
+            claims.push(Claim { before: end, state });
         }
         let with_claims: Ingest = Box::new(move |room, pdu| room.ingest_with_claims(pdu, &claims, arrival));
         take(ask.handle, pdu, ask.handed_in, with_claims).await

@@ -4,15 +4,12 @@ use super::{
     events::Held,
     local::{DUMMY_EVENT, Ingest},
     open::OpenRoom,
-    states::apply,
 };
 use roomlet_room::{
     auth::Denied,
     graph,
     ingest::{self, Verdict},
     node::{AuthNums, Node},
-    resolve::resolve,
-    state::StateMap,
 };
 use roomlet_store::{EventFlags, Update, Write};
 use roomlet_wire::{Code, Error, EventId, EventNum, Pdu, Result, StateNum, Verified, version::EventFormat};
@@ -72,12 +69,12 @@ pub(crate) struct Missing {
 }
 
 /// What an event cites, looked up once.
-struct Cited {
+pub(super) struct Cited {
     /// Of `prev_events` those that are held, outliers among them.
-    prev: Vec<Held>,
+    pub(super) prev: Vec<Held>,
     /// Of `auth_events` those that are held; in version 12 the create event too (EV-4).
-    auth: AuthNums,
-    missing: Missing,
+    pub(super) auth: AuthNums,
+    pub(super) missing: Missing,
 }
 
 /// What became of an event.
@@ -127,48 +124,6 @@ impl OpenRoom {
         self.place(pdu, was, cited, before, arrival)
     }
 
-    /// As [`ingest_with_state`](Self::ingest_with_state), where states are mere claims: each is that before the event
-    /// beside it, which is a parent that is not held, or `pdu` itself. They stand beside the states after those parents
-    /// that are held (EC-3). What comes of it is not believed where an event that its own auth events allow would be
-    /// refused. Otherwise a lie about the past could undo what is known of it, or make this server reject, for ever, an
-    /// event that everybody else goes on from (TM-7).
-    pub(crate) fn ingest_with_claims(
-        &mut self,
-        pdu: &Pdu<Verified>,
-        claims: &[(EventId, StateMap)],
-        arrival: Arrival,
-    ) -> Result<Outcome> {
-        let cited = self.cited(pdu)?;
-        if !cited.missing.auth.is_empty() || self.holds_fully(&pdu.id)? {
-            return self.ingest(pdu, arrival);
-        }
-        let mut branches = Vec::with_capacity(claims.len());
-        for (end, state) in claims {
-            let mut branch = state.clone();
-            if *end != pdu.id {
-                let Some(end) = self.find(end)? else {
-                    return Ok(Outcome::Missing(cited.missing));
-                };
-                let verdict = ingest::judge_backfilled(&end.node, &branch, self, &self.slots)?;
-                if let (Some(slot), Verdict::Accepted) = (end.node.slot, verdict) {
-                    branch.insert(slot, end.node.num);
-                }
-            }
-            branches.push(branch);
-        }
-        for known in cited.prev.iter().filter_map(|prev| prev.state_after) {
-            branches.push(self.states.get(known)?);
-        }
-        let before = resolve(self.version(), &branches, self, &self.slots)?;
-        let node = self.unplaced(pdu)?;
-        let by_auth_events = ingest::judge_outlier(&node, self)?;
-        let by_claims = ingest::judge_backfilled(&node, &before, self, &self.slots)?;
-        if by_auth_events == Verdict::Accepted && by_claims != Verdict::Accepted {
-            return Ok(Outcome::Missing(cited.missing));
-        }
-        self.ingest_with_state(pdu, before, arrival)
-    }
-
     /// An event as the rules see it, for a question about it only.
     pub(super) fn unplaced(&self, pdu: &Pdu<Verified>) -> Result<Node> {
         let auth = self.events.auth_of(pdu, |_| {})?;
@@ -179,39 +134,6 @@ impl OpenRoom {
             auth,
             false,
         ))
-    }
-
-    /// Takes an event together with the state `before` it, as another server told it. Parents that are not held become
-    /// backward extremities (EC-3).
-    pub(super) fn ingest_with_state(
-        &mut self,
-        pdu: &Pdu<Verified>,
-        before: StateMap,
-        arrival: Arrival,
-    ) -> Result<Outcome> {
-        let was = self.find(&pdu.id)?;
-        if let Some(end) = self.ends_early(pdu, was.as_ref()) {
-            return Ok(end);
-        }
-        let mut cited = self.cited(pdu)?;
-        let missing_prev = std::mem::take(&mut cited.missing.prev);
-        if !cited.missing.auth.is_empty() {
-            return Ok(Outcome::Missing(cited.missing));
-        }
-        // What it has in common with the current state is in memory once.
-        let changes = self.current.diff(&before).into_iter();
-        let changes: Vec<_> = changes.map(|(slot, _, event)| (slot, event)).collect();
-        let before = apply(self.current.clone(), &changes);
-        let current = self.record.current_state;
-        let before = self.states.derive(current, before, &mut self.writes)?;
-        let outcome = self.place(pdu, was, cited, before, arrival)?;
-        if let Some(child) = self.num_of(&pdu.id)? {
-            // Where servers choose ids, an event may follow itself.
-            for missing in missing_prev.into_iter().filter(|missing| *missing != pdu.id) {
-                self.missing_prev(missing, child)?;
-            }
-        }
-        Ok(outcome)
     }
 
     /// Takes an event for its place in auth chains and states: steps 1 to 4 only. Its auth events must be held.
@@ -256,7 +178,7 @@ impl OpenRoom {
 
     /// How an event ends before any rule is asked: one that is here already, `was`; one of another room (TM-5), and a
     /// second create event, which the rules judge without looking at the room.
-    fn ends_early(&self, pdu: &Pdu<Verified>, was: Option<&Held>) -> Option<Outcome> {
+    pub(super) fn ends_early(&self, pdu: &Pdu<Verified>, was: Option<&Held>) -> Option<Outcome> {
         if pdu.room_id != *self.id() {
             let about = format!(
                 "event {} is of room {}, not of {}",
@@ -294,7 +216,8 @@ impl OpenRoom {
         Ok(self.cited(pdu)?.missing)
     }
 
-    fn cited(&self, pdu: &Pdu<Verified>) -> Result<Cited> {
+    /// What the event cites, looked up.
+    pub(super) fn cited(&self, pdu: &Pdu<Verified>) -> Result<Cited> {
         let mut missing = Missing::default();
         let mut prev = Vec::with_capacity(pdu.prev_events.len());
         for id in &pdu.prev_events {
@@ -319,24 +242,8 @@ impl OpenRoom {
         Ok(num)
     }
 
-    /// A state that another server told, as far as its events are held and not rejected.
-    pub(crate) fn told_map(&self, ids: &[EventId]) -> Result<StateMap> {
-        let mut map = StateMap::new();
-        for id in ids {
-            // Any event may be named as part of a state: not all of them need to be in memory.
-            if self.writes.is_empty() {
-                self.events.trim();
-            }
-            let Some(held) = self.find(id)? else { continue };
-            if let (Some(slot), false) = (held.node.slot, held.flags.rejected) {
-                map.insert(slot, held.node.num);
-            }
-        }
-        Ok(map)
-    }
-
     /// Judges an event whose auth events are held and the state before it known, and makes it part of the room.
-    fn place(
+    pub(super) fn place(
         &mut self,
         pdu: &Pdu<Verified>,
         was: Option<Held>,

@@ -3,6 +3,7 @@
 use super::{
     ingest::{Arrival, Missing, Outcome},
     open::OpenRoom,
+    told::Claim,
 };
 use roomlet_room::state::StateMap;
 use roomlet_wire::{Code, Error, EventId, Pdu, Result, UserId, Verified};
@@ -32,13 +33,14 @@ impl OpenRoom {
             for pdu in events {
                 self.ingest_outlier(pdu)?;
             }
-            let mut before = self.told_map(state)?;
+            let mut state = self.told_map(state)?;
             outcome = if is_resident {
-                self.ingest_with_claims(join, &[(join.id.clone(), before)], Arrival::LIVE)?
+                let before = join.id.clone();
+                self.ingest_with_claims(join, &[Claim { before, state }], Arrival::LIVE)?
             } else {
-                self.keep_who_left(&mut before, join)?;
+                self.keep_who_left(&mut state, join)?;
                 self.record.forward.clear();
-                self.ingest_with_state(join, before, Arrival::LIVE)?
+                self.ingest_with_state(join, state, Arrival::LIVE)?
             };
         }
         if let Outcome::Missing(missing) = outcome {

@@ -17,6 +17,7 @@ mod registry;
 mod staged;
 mod states;
 mod task;
+mod told;
 
 pub(crate) use cache::Budget;
 pub(crate) use events::Held;
@@ -25,3 +26,4 @@ pub(crate) use local::{DUMMY_EVENT, Ingest, Outgoing};
 pub(crate) use open::{Home, OpenRoom};
 pub(crate) use registry::{RoomHandle, Rooms};
 pub(crate) use staged::{Party, Place, Waiting};
+pub(crate) use told::Claim;
