@@ -14,7 +14,7 @@ use roomlet_wire::{Code, Error, EventId, EventNum, Pdu, Result, RoomNum, RoomVer
 use std::{cell::RefCell, sync::Arc};
 
 /// What an event takes in memory besides its JSON, about, in bytes.
-const EVENT_BYTES: usize = 1_100;
+const EVENT_BYTES: usize = 900;
 
 /// An event and what this server thinks of it; cheap to clone.
 #[derive(Clone)]
