@@ -4,6 +4,11 @@ use crate::{inner::Inner, room::Outgoing, template::negotiated};
 use roomlet_store::{InviteRow, Update, Write};
 use roomlet_wire::{Code, Error, EventId, Pdu, Result, RoomId, ServerName, UserId, Verified};
 
+/// The event of a pending invite.
+pub(crate) fn invite_event(invite: &InviteRow) -> Result<Pdu<Verified>> {
+    Pdu::from_store(invite.event_json.as_bytes(), invite.version)
+}
+
 impl Inner {
     pub(crate) async fn leave(
         &self,
@@ -80,9 +85,7 @@ impl Inner {
 
     /// The invites of a user to a room that are not answered, one for each server that invites, the oldest first.
     pub(crate) fn pending_invites(&self, user: &UserId, room: &RoomId) -> Result<Vec<Pdu<Verified>>> {
-        let invites = self.store.invites(user, room)?;
-        let read = |invite: &InviteRow| Pdu::from_store(invite.event_json.as_bytes(), invite.version);
-        invites.iter().map(read).collect()
+        self.store.invites(user, room)?.iter().map(invite_event).collect()
     }
 
     async fn leave_through(&self, user: &UserId, room: &RoomId, server: &ServerName) -> Result<EventId> {

@@ -4,7 +4,7 @@ use super::{Ask, Pace, SERVERS_ASKED};
 use crate::{
     inner::Inner,
     order::{Along, behind, causal},
-    room::Outcome,
+    room::{OpenRoom, Outcome},
 };
 use roomlet_wire::{EventId, Result, RoomId};
 use std::{
@@ -114,10 +114,11 @@ impl Inner {
             told.extend(ask.verify(self, values).await?);
         }
         // The depths that events claim would put some of them before what they follow.
+        let ids = from.to_vec();
+        let before = move |room: &mut OpenRoom| ids.iter().map(|id| room.depth_before(id)).collect();
+        let at_most: Vec<i64> = ask.handle.run(before).await?;
         let mut depths: BTreeMap<EventId, i64> = BTreeMap::new();
-        for id in from {
-            let branch = id.clone();
-            let at_most = ask.handle.run(move |room| room.depth_before(&branch)).await?;
+        for (id, at_most) in from.iter().zip(at_most) {
             for event in behind(std::slice::from_ref(id), &told) {
                 let depth = depths.entry(event).or_insert(at_most);
                 *depth = at_most.max(*depth);

@@ -15,9 +15,9 @@ impl OpenRoom {
     pub(crate) fn check(&mut self, repair: bool, has_lost: bool) -> Result<Findings> {
         self.is_stale |= has_lost;
         let mut found = Findings::default();
-        let states = self.store.state_nums(self.num())?.into_iter().collect();
+        let states: BTreeSet<StateNum> = self.store.state_nums(self.num())?.into_iter().collect();
         let held = self.check_events(&states, &mut found)?;
-        self.check_states(&held, &mut found)?;
+        self.check_states(&states, &held, &mut found)?;
         self.check_extremities(&held, repair, &mut found)?;
         if !states.contains(&self.record.current_state) {
             let about = format!("room {}: there is no current state", self.id());
@@ -85,9 +85,13 @@ impl OpenRoom {
         Ok(None)
     }
 
-    fn check_states(&self, held: &HashSet<EventNum>, found: &mut Findings) -> Result<BTreeSet<StateNum>> {
-        let mut states = BTreeSet::new();
-        for num in self.store.state_nums(self.num())? {
+    fn check_states(
+        &self,
+        states: &BTreeSet<StateNum>,
+        held: &HashSet<EventNum>,
+        found: &mut Findings,
+    ) -> Result<()> {
+        for &num in states {
             let Some(row) = self.store.state(self.num(), num)? else {
                 continue;
             };
@@ -97,10 +101,12 @@ impl OpenRoom {
                 found.faults.push(StoreFault::new(kind, about));
             };
             // A parent is older, so that no circle can come about.
-            if row.parent.is_some_and(|parent| !states.contains(&parent)) {
+            if row
+                .parent
+                .is_some_and(|parent| parent >= num || !states.contains(&parent))
+            {
                 fault("state-parent", "rests on one that is not there".into());
             }
-            states.insert(num);
             let mut events = row.changes.iter().filter_map(|(_, event)| *event);
             if let Some(event) = events.find(|event| !held.contains(event)) {
                 let what = format!("names event number {}, which is not held", event.0);
@@ -112,7 +118,7 @@ impl OpenRoom {
                 fault("slot", what);
             }
         }
-        Ok(states)
+        Ok(())
     }
 
     /// Where an extremity is lost, those that are left are all there are; where none is left, the last event that users see.

@@ -2,8 +2,9 @@
 //! what users are told (EC-11).
 
 use super::open::OpenRoom;
+use crate::leave::invite_event;
 use roomlet_store::{InviteRow, Update, Write};
-use roomlet_wire::{EventNum, Pdu, Result, ServerName, SlotNum, StateNum, UserId};
+use roomlet_wire::{EventNum, Result, ServerName, SlotNum, StateNum, UserId};
 
 impl OpenRoom {
     /// Resolves the current state anew after the extremities changed; `cause` is the event that changed them, of
@@ -109,11 +110,9 @@ impl OpenRoom {
             let membership = after.unwrap_or_else(|| "leave".into());
             let room = self.id().clone();
             // An invite that came before the room did was told then.
-            let is_cause = |invite: &InviteRow| {
-                let invite = Pdu::from_store(invite.event_json.as_bytes(), invite.version);
-                let cause = cause.as_ref().map(|cause| &cause.pdu().id);
-                invite.is_ok_and(|invite| Some(&invite.id) == cause)
-            };
+            let cause = cause.as_ref().map(|cause| &cause.pdu().id);
+            let is_cause =
+                |invite: &InviteRow| invite_event(invite).is_ok_and(|invite| Some(&invite.id) == cause);
             let is_told = self.store.invites(&user, &room)?.iter().any(is_cause);
             self.writes.push(Write::DropInvite {
                 user: user.clone(),

@@ -22,19 +22,20 @@ pub(crate) struct Claim {
 
 impl OpenRoom {
     /// A state that another server told, as far as its events are held and not rejected.
-    pub(crate) fn told_map(&self, ids: &[EventId]) -> Result<StateMap> {
+    pub(crate) fn told_map(&mut self, ids: &[EventId]) -> Result<StateMap> {
         let mut map = StateMap::new();
         for id in ids {
             // Any event may be named as part of a state: not all of them need to be in memory.
-            if self.writes.is_empty() {
-                self.events.trim();
-            }
+            self.trim_if_stored();
             let Some(held) = self.find(id)? else { continue };
             if let (Some(slot), false) = (held.node.slot, held.flags.rejected) {
                 map.insert(slot, held.node.num);
             }
         }
-        Ok(map)
+        // What it has in common with the current state is in memory once.
+        let changes = self.current.diff(&map).into_iter();
+        let changes: Vec<_> = changes.map(|(slot, _, event)| (slot, event)).collect();
+        Ok(apply(self.current.clone(), &changes))
     }
 
     /// Takes an event on the word of another server: the states that it told stand beside those after the parents that
@@ -95,10 +96,6 @@ impl OpenRoom {
         if !cited.missing.auth.is_empty() {
             return Ok(Outcome::Missing(cited.missing));
         }
-        // What it has in common with the current state is in memory once.
-        let changes = self.current.diff(&before).into_iter();
-        let changes: Vec<_> = changes.map(|(slot, _, event)| (slot, event)).collect();
-        let before = apply(self.current.clone(), &changes);
         let current = self.record.current_state;
         let before = self.states.derive(current, before, &mut self.writes)?;
         let outcome = self.place(pdu, was, cited, before, arrival)?;
