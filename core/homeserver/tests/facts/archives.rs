@@ -1,10 +1,10 @@
 //! Rooms taken from archives.
 
-use crate::common::{archive_of, bodies, say, two};
+use crate::common::{WithPeer, archive_of, ban_eve_and_close, bodies, in_room_of_peer, join_eve, say, two};
 use roomlet_homeserver::{Code, EventId, Imported, RoomId, RoomUpdate, Trust};
 use roomlet_store::Store as _;
 use roomlet_wire::{Map, json};
-use roomlet_world::{Present, Server, World, events_of, object};
+use roomlet_world::{Present, Server, World, events_of};
 use std::{fs, path::Path};
 
 fn events(server: &Server, room: &RoomId) -> Vec<String> {
@@ -101,30 +101,15 @@ async fn what_is_sent_beside_an_archive_is_told() {
 
 #[tokio::test(start_paused = true)]
 async fn an_archive_brings_the_past_of_a_room_that_is_held() {
-    let world = World::new();
-    let (a, peer) = (world.server("a.test").await, world.peer("peer.test"));
-    let alice = a.account("alice").await;
-    let (mallory, eve) = (peer.user("mallory"), peer.user("eve"));
-    let mut room = peer.create_room(&mallory, "10", "public");
-    let join = r#"{"membership":"join"}"#;
-    room.push(&peer.event(&room, &eve, "m.room.member", Some(&eve), join));
-    for (user, body) in [(&eve, "one"), (&mallory, "two"), (&eve, "three")] {
-        peer.say(&mut room, user, body);
-    }
-    peer.serve_joins(&room);
-    let via = std::slice::from_ref(&peer.name);
-    a.hs.join(&alice, &room.id, via).await.unwrap();
-    room.push(&object(&events(&a, &room.id).pop().unwrap()));
-    // Neither Eve nor Alice could come in now.
-    let rules = [
-        ("m.room.member", eve.as_str(), r#"{"membership":"ban"}"#),
-        ("m.room.join_rules", "", r#"{"join_rule":"invite"}"#),
-    ];
-    for (n, (kind, key, content)) in rules.into_iter().enumerate() {
-        let event = peer.event(&room, &mallory, kind, Some(key), content);
-        room.push(&event);
-        peer.send(&a.hs, &n.to_string(), &[event]).await;
-    }
+    let mut test = in_room_of_peer("10", |peer, mallory, room| {
+        let eve = join_eve(peer, room);
+        for (user, body) in [(&eve, "one"), (mallory, "two"), (&eve, "three")] {
+            peer.say(room, user, body);
+        }
+    })
+    .await;
+    ban_eve_and_close(&mut test).await;
+    let WithPeer { a, alice, room, .. } = test;
     let (held, told) = (present(&a, &room.id), a.updates().await);
     let mut lines: Vec<&Map> = room.events.values().collect();
     lines.sort_by_key(|event| event["depth"].as_int());

@@ -1,9 +1,9 @@
 //! Worlds that many tests begin with, and short forms of what they ask.
 
 use roomlet_homeserver::{
-    Code, CreateRoom, Direction, Homeserver, Preset, Result, RoomEvent, RoomId, UserId,
+    AllowAll, Code, CreateRoom, Direction, Homeserver, Limits, Preset, Result, RoomEvent, RoomId, UserId,
 };
-use roomlet_world::{Peer, PeerRoom, Server, World};
+use roomlet_world::{Peer, PeerRoom, Server, World, events_of, object};
 use std::{
     io::Write as _,
     path::{Path, PathBuf},
@@ -56,8 +56,12 @@ pub(crate) struct WithPeer {
 }
 
 pub(crate) async fn with_peer(version: &str) -> WithPeer {
+    with_peer_under(version, Limits::default()).await
+}
+
+pub(crate) async fn with_peer_under(version: &str, limits: Limits) -> WithPeer {
     let world = World::new();
-    let a = world.server("a.test").await;
+    let a = world.server_with("a.test", limits, Arc::new(AllowAll)).await;
     let alice = a.account("alice").await;
     let room = public_room(&a, &alice, version).await;
     let peer = world.peer("peer.test");
@@ -70,6 +74,54 @@ pub(crate) async fn with_peer(version: &str) -> WithPeer {
         peer,
         mallory,
         room,
+    }
+}
+
+/// As [`with_peer`], in a room that Mallory made, and in which what `before` makes happen did before Alice came.
+pub(crate) async fn in_room_of_peer(
+    version: &str,
+    before: impl FnOnce(&Peer, &UserId, &mut PeerRoom),
+) -> WithPeer {
+    let world = World::new();
+    let (a, peer) = (world.server("a.test").await, world.peer("peer.test"));
+    let (alice, mallory) = (a.account("alice").await, peer.user("mallory"));
+    let mut room = peer.create_room(&mallory, version, "public");
+    before(&peer, &mallory, &mut room);
+    peer.serve_joins(&room);
+    let via = std::slice::from_ref(&peer.name);
+    a.hs.join(&alice, &room.id, via).await.unwrap();
+    room.push(&object(&events_of(&*a.store, &room.id).pop().unwrap()));
+    WithPeer {
+        world,
+        a,
+        alice,
+        peer,
+        mallory,
+        room,
+    }
+}
+
+/// Eve of the peer joins.
+pub(crate) fn join_eve(peer: &Peer, room: &mut PeerRoom) -> UserId {
+    let eve = peer.user("eve");
+    let join = r#"{"membership":"join"}"#;
+    room.push(&peer.event(room, &eve, "m.room.member", Some(&eve), join));
+    eve
+}
+
+/// Mallory bans Eve and closes the room: neither she nor Alice could come in now.
+pub(crate) async fn ban_eve_and_close(test: &mut WithPeer) {
+    let eve = test.peer.user("eve");
+    let rules = [
+        ("m.room.member", eve.as_str(), r#"{"membership":"ban"}"#),
+        ("m.room.join_rules", "", r#"{"join_rule":"invite"}"#),
+    ];
+    for (n, (kind, key, content)) in rules.into_iter().enumerate() {
+        let event = test
+            .peer
+            .event(&test.room, &test.mallory, kind, Some(key), content);
+        test.room.push(&event);
+        test.peer.send(&test.a.hs, &n.to_string(), &[event]).await;
     }
 }
 

@@ -1,10 +1,12 @@
 //! Events whose parents are not here: fetched, or waited for; and events that the present refuses.
 
-use crate::common::{WithPeer, bodies, history, say, state, with_peer};
+use crate::common::{
+    WithPeer, ban_eve_and_close, bodies, history, in_room_of_peer, join_eve, say, state, with_peer,
+};
 use roomlet_homeserver::{EventId, Response};
 use roomlet_store::Store;
 use roomlet_wire::{Map, Value, json};
-use roomlet_world::{PeerRoom, Present, StateIds, World, encode, events_of, list, object};
+use roomlet_world::{PeerRoom, Present, StateIds, encode, list, object};
 use std::collections::{BTreeSet, VecDeque};
 
 /// Three messages, of which the newest alone is sent.
@@ -327,43 +329,20 @@ async fn what_is_here_already_does_not_fill_the_reply() {
 
 #[tokio::test(start_paused = true)]
 async fn history_behind_what_is_here_is_no_part_of_a_gap() {
-    let world = World::new();
-    let (a, peer) = (world.server("a.test").await, world.peer("peer.test"));
-    let alice = a.account("alice").await;
-    let (mallory, eve) = (peer.user("mallory"), peer.user("eve"));
-    let mut room = peer.create_room(&mallory, "10", "public");
-    let join = r#"{"membership":"join"}"#;
-    room.push(&peer.event(&room, &eve, "m.room.member", Some(&eve), join));
-    peer.say(&mut room, &eve, "before");
-    peer.serve_joins(&room);
-    let via = std::slice::from_ref(&peer.name);
-    a.hs.join(&alice, &room.id, via).await.unwrap();
-    let join = events_of(&*a.store, &room.id).pop().unwrap();
-    room.push(&object(&join));
+    let mut test = in_room_of_peer("10", |peer, _, room| {
+        let eve = join_eve(peer, room);
+        peer.say(room, &eve, "before");
+    })
+    .await;
     // Two branches after the join: on one Eve is banned and the room closed, of the other only the end comes.
-    let mut other = room.clone();
-    let rules = [
-        ("m.room.member", eve.as_str(), r#"{"membership":"ban"}"#),
-        ("m.room.join_rules", "", r#"{"join_rule":"invite"}"#),
-    ];
-    for (n, (kind, key, content)) in rules.into_iter().enumerate() {
-        let event = peer.event(&room, &mallory, kind, Some(key), content);
-        room.push(&event);
-        peer.send(&a.hs, &n.to_string(), &[event]).await;
-    }
-    peer.say(&mut other, &mallory, "unseen");
-    let last = peer.say(&mut other, &mallory, "last");
-    let mut latest = [room.latest[0].clone(), other.latest[0].clone()];
+    let mut other = test.room.clone();
+    ban_eve_and_close(&mut test).await;
+    test.peer.say(&mut other, &test.mallory, "unseen");
+    let last = test.peer.say(&mut other, &test.mallory, "last");
+    let mut latest = [test.room.latest[0].clone(), other.latest[0].clone()];
     latest.sort_unstable();
-    let (state, id) = (room.state.clone(), room.id.clone());
-    let test = WithPeer {
-        world,
-        a,
-        alice,
-        peer,
-        mallory,
-        room: other,
-    };
+    let (state, id) = (test.room.state.clone(), test.room.id.clone());
+    test.room = other;
     serve_ten(&test);
     test.peer.send(&test.a.hs, "last", &[last]).await;
     test.world.quiet().await;

@@ -1,13 +1,15 @@
 //! Purging, forgetting, checking and copying what is stored.
 
-use crate::common::{Folder, bodies, code, history, membership, public_room, rooms, say, state, two};
+use crate::common::{
+    Folder, WithPeer, bodies, code, history, in_room_of_peer, membership, public_room, rooms, say, state, two,
+};
 use roomlet_homeserver::{
     AllowAll, Code, Config, CreateRoom, EventId, Homeserver, Limits, RoomId, ServerName, StoreFault,
     StoreKind, StoreReport, UserId,
 };
 use roomlet_store::{Commit, EventRow, RoomRecord, StateRow, Store as _, Write};
 use roomlet_wire::{EventNum, SlotNum, StateNum};
-use roomlet_world::{HookedStore, PeerRoom, Server, World, events_of, object};
+use roomlet_world::{HookedStore, PeerRoom, Server, World};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -107,49 +109,43 @@ async fn a_purged_past_is_gone_and_the_room_goes_on() {
 }
 
 /// A room of a peer in which 60 slots were set one after another, with a branch after every second event.
-async fn branched(world: &World) -> (Server, UserId, RoomId, EventId) {
-    let (server, peer) = (world.server("a.test").await, world.peer("peer.test"));
-    let alice = server.account("alice").await;
-    let mallory = peer.user("mallory");
-    let mut room = peer.create_room(&mallory, "10", "public");
-    peer.serve_joins(&room);
-    let via = std::slice::from_ref(&peer.name);
-    server.hs.join(&alice, &room.id, via).await.unwrap();
-    room.push(&object(&events_of(&*server.store, &room.id).pop().unwrap()));
+async fn branched() -> (WithPeer, EventId) {
+    let mut test = in_room_of_peer("10", |_, _, _| {}).await;
+    let (peer, mallory, room) = (&test.peer, &test.mallory, &mut test.room);
     let mut events = Vec::new();
     for number in 0..60 {
-        let set = |room: &PeerRoom, key: String| peer.event(room, &mallory, "test.set", Some(&key), "{}");
+        let set = |room: &PeerRoom, key: String| peer.event(room, mallory, "test.set", Some(&key), "{}");
         if number % 2 == 0 {
-            events.push(set(&room, format!("branch {number}")));
+            events.push(set(room, format!("branch {number}")));
         }
-        let event = set(&room, number.to_string());
+        let event = set(room, number.to_string());
         room.push(&event);
         events.push(event);
     }
     for (number, events) in events.chunks(50).enumerate() {
-        peer.send(&server.hs, &number.to_string(), events).await;
+        peer.send(&test.a.hs, &number.to_string(), events).await;
     }
-    let last = peer.say(&mut room, &mallory, "last");
-    peer.send(&server.hs, "last", std::slice::from_ref(&last)).await;
-    world.quiet().await;
-    let last = room.id_of(&last);
-    (server, alice, room.id, last)
+    let last = peer.say(room, mallory, "last");
+    let id = room.id_of(&last);
+    peer.send(&test.a.hs, "last", &[last]).await;
+    test.world.quiet().await;
+    (test, id)
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_stays_after_a_purge_takes_no_more_place_than_before() {
-    let world = World::new();
-    let (server, alice, room, last) = branched(&world).await;
-    let record = server.record(&room);
+    let (test, last) = branched().await;
+    let (server, alice, room) = (&test.a, &test.alice, &test.room.id);
+    let record = server.record(room);
     assert!(record.forward.len() > 20, "{}", record.forward.len());
     let changes = || -> usize {
         let states = server.store.state_nums(record.num).unwrap().into_iter();
         let states = states.filter_map(|num| server.store.state(record.num, num).unwrap());
         states.map(|state| state.changes.len()).sum()
     };
-    let before = (present(&server, &alice, &room).await, changes());
-    server.hs.purge_history(&room, &last).await.unwrap();
-    let after = (present(&server, &alice, &room).await, changes());
+    let before = (present(server, alice, room).await, changes());
+    server.hs.purge_history(room, &last).await.unwrap();
+    let after = (present(server, alice, room).await, changes());
     assert_eq!(before.0, after.0);
     assert!(after.1 < before.1, "{} changes became {}", before.1, after.1);
     has_no_faults(&server.hs).await;

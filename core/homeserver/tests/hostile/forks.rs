@@ -1,8 +1,8 @@
 //! Rooms with many branches.
 
-use crate::common::{bodies, public_room, strangers};
+use crate::common::{WithPeer, bodies, in_room_of_peer, public_room, strangers};
 use roomlet_wire::{Map, Value};
-use roomlet_world::{Present, World, encode, events_of, object};
+use roomlet_world::{Present, encode};
 
 #[tokio::test(start_paused = true)]
 async fn deep_branches_from_before_a_user_came_do_not_silence_them() {
@@ -37,19 +37,21 @@ async fn deep_branches_from_before_a_user_came_do_not_silence_them() {
 /// Two branches of a room: on one nobody is let in any more; on the other, as the peer tells it, Eve joined and set
 /// something. Her join comes as what it is, refused, and the second branch goes on. Gives what the room is then.
 async fn present_after_a_refused_join(is_restarted: bool) -> Present {
-    let world = World::new();
-    let (mut a, peer) = (world.server("a.test").await, world.peer("peer.test"));
-    let alice = a.account("alice").await;
-    let (mallory, eve) = (peer.user("mallory"), peer.user("eve"));
-    let mut room = peer.create_room(&mallory, "10", "public");
-    let levels = format!(r#"{{"users":{{"{mallory}":100}},"events":{{"test.set":0}}}}"#);
-    room.push(&peer.event(&room, &mallory, "m.room.power_levels", Some(""), &levels));
-    peer.serve_joins(&room);
-    let via = std::slice::from_ref(&peer.name);
-    a.hs.join(&alice, &room.id, via).await.unwrap();
-    let join = events_of(&*a.store, &room.id).pop().unwrap();
-    room.push(&object(&join));
+    let test = in_room_of_peer("10", |peer, mallory, room| {
+        let levels = format!(r#"{{"users":{{"{mallory}":100}},"events":{{"test.set":0}}}}"#);
+        room.push(&peer.event(room, mallory, "m.room.power_levels", Some(""), &levels));
+    })
+    .await;
+    let WithPeer {
+        world,
+        mut a,
+        alice,
+        peer,
+        mallory,
+        mut room,
+    } = test;
 
+    let eve = peer.user("eve");
     let mut told = room.clone();
     let closed = r#"{"join_rule":"invite"}"#;
     let closed = peer.event(&room, &mallory, "m.room.join_rules", Some(""), closed);

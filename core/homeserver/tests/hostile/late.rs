@@ -1,16 +1,8 @@
 //! Events that come after those that follow them.
 
 use crate::common::{WithPeer, bodies, membership, with_peer};
-use roomlet_store::Store;
-use roomlet_wire::{EventId, Map, Value};
-use roomlet_world::encode;
-
-/// The forward extremities.
-fn forward(test: &WithPeer) -> Vec<EventId> {
-    let record = test.a.record(&test.room.id);
-    let event = |num| test.a.store.event_by_num(record.num, num).unwrap().unwrap().id;
-    record.forward.into_iter().map(event).collect()
-}
+use roomlet_wire::{Map, Value};
+use roomlet_world::{Present, encode};
 
 /// The peer says three things, and the last of them arrives; gives the other two.
 async fn last_of_three() -> (WithPeer, [Map; 2]) {
@@ -32,7 +24,10 @@ async fn what_others_follow_already_is_no_extremity() {
         bodies(&test.a.hs, &test.alice, &test.room.id).await,
         ["one", "two", "three"]
     );
-    assert_eq!(forward(&test), test.room.latest);
+    assert_eq!(
+        Present::of(&*test.a.store, &test.room.id).forward,
+        test.room.latest
+    );
 }
 
 /// As [`last_of_three`]; the second is refused.
@@ -65,7 +60,10 @@ async fn what_others_follow_through_a_refused_event_is_no_extremity() {
         bodies(&test.a.hs, &test.alice, &test.room.id).await,
         ["one", "three"]
     );
-    assert_eq!(forward(&test), test.room.latest);
+    assert_eq!(
+        Present::of(&*test.a.store, &test.room.id).forward,
+        test.room.latest
+    );
 }
 
 #[tokio::test(start_paused = true)]

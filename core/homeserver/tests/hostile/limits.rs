@@ -1,6 +1,8 @@
 //! What strangers make a server keep is bounded.
 
-use crate::common::{WithPeer, bodies, code, history, public_room, state, strangers, with_peer};
+use crate::common::{
+    WithPeer, bodies, code, history, public_room, state, strangers, with_peer, with_peer_under,
+};
 use roomlet_homeserver::{AllowAll, Code, Direction, EventId, Limits};
 use roomlet_store::Store;
 use roomlet_wire::{Map, Value};
@@ -221,36 +223,29 @@ fn a_told_state_takes_no_memory_for_what_it_has_in_common_with_the_present() {
 
 /// A room with 500 events of 20 KB that no user sees, on a server that may hold 1 MB in memory.
 async fn large_room() -> (WithPeer, Vec<EventId>) {
-    let world = World::new();
     let limits = Limits {
         cache_bytes: 1 << 20,
         ..Limits::default()
     };
-    let a = world.server_with("a.test", limits, Arc::new(AllowAll)).await;
-    let (alice, peer) = (a.account("alice").await, world.peer("peer.test"));
-    let room = public_room(&a, &alice, "10").await;
-    let mallory = peer.user("mallory");
-    let mut room = peer.join(&a.hs, &room, &mallory).await;
+    let mut test = with_peer_under("10", limits).await;
     let content = format!(r#"{{"x":"{}"}}"#, "x".repeat(20_000));
     let mut ids = Vec::new();
     for number in 0..10 {
         let mut hidden = Vec::new();
         for _ in 0..50 {
-            let event = peer.event(&room, &mallory, "org.matrix.dummy_event", None, &content);
-            ids.push(room.push(&event));
+            let event = test.peer.event(
+                &test.room,
+                &test.mallory,
+                "org.matrix.dummy_event",
+                None,
+                &content,
+            );
+            ids.push(test.room.push(&event));
             hidden.push(event);
         }
-        peer.send(&a.hs, &number.to_string(), &hidden).await;
+        test.peer.send(&test.a.hs, &number.to_string(), &hidden).await;
     }
-    world.quiet().await;
-    let test = WithPeer {
-        world,
-        a,
-        alice,
-        peer,
-        mallory,
-        room,
-    };
+    test.world.quiet().await;
     (test, ids)
 }
 

@@ -1,6 +1,6 @@
 //! Events that wait for others: nobody can make the rest wait with them.
 
-use crate::common::{WithPeer, bodies, public_room, with_peer};
+use crate::common::{WithPeer, bodies, public_room, with_peer, with_peer_under};
 use async_trait::async_trait;
 use roomlet_homeserver::{AllowAll, Limits, Request, Response};
 use roomlet_store::Store;
@@ -84,25 +84,12 @@ async fn nothing_waits_for_a_room_that_everybody_left() {
 
 #[tokio::test(start_paused = true)]
 async fn one_server_gets_half_of_the_places_to_wait_in() {
-    let world = World::new();
     let limits = Limits {
         staged_per_room: 4,
         ..Limits::default()
     };
-    let a = world.server_with("a.test", limits, Arc::new(AllowAll)).await;
-    let alice = a.account("alice").await;
-    let id = public_room(&a, &alice, "10").await;
-    let peer = world.peer("peer.test");
-    let mallory = peer.user("mallory");
-    let room = peer.join(&a.hs, &id, &mallory).await;
-    let test = WithPeer {
-        world,
-        a,
-        alice,
-        peer,
-        mallory,
-        room,
-    };
+    let test = with_peer_under("10", limits).await;
+    let id = &test.room.id;
     let orphans: Vec<Map> = (0..3).map(|n| orphan(&test, n)).collect();
     let results = test.peer.send(&test.a.hs, "t", &orphans).await;
     let errors: Vec<&str> = orphans
