@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
 mod archives;
+mod check;
 mod common;
 mod delivery;
 mod gaps;
