@@ -69,9 +69,9 @@ pub(crate) fn causal(pdus: Vec<Pdu<Verified>>, along: Along) -> Vec<Pdu<Verified
 /// they would be taken for history, and not be heard when they come as the news that they are.
 pub(crate) fn behind<'a>(
     from: &'a [EventId],
-    pdus: impl IntoIterator<Item = &'a Pdu<Verified>>,
+    pdus: &mut dyn Iterator<Item = &'a Pdu<Verified>>,
 ) -> BTreeSet<EventId> {
-    let by_id: BTreeMap<&EventId, &Pdu<Verified>> = pdus.into_iter().map(|pdu| (&pdu.id, pdu)).collect();
+    let by_id: BTreeMap<&EventId, &Pdu<Verified>> = pdus.map(|pdu| (&pdu.id, pdu)).collect();
     let mut ahead: Vec<&EventId> = from.iter().collect();
     let mut seen = BTreeSet::new();
     while let Some(id) = ahead.pop() {

@@ -4,7 +4,7 @@ use super::{Ask, Pace, SERVERS_ASKED};
 use crate::{
     inner::Inner,
     order::{Along, behind, causal},
-    room::{OpenRoom, Outcome},
+    room::Outcome,
 };
 use roomlet_wire::{EventId, Result, RoomId};
 use std::{
@@ -104,7 +104,7 @@ impl Inner {
         };
         values.truncate(BACKFILL_EVENTS);
         let mut told = ask.verify(self, values).await?;
-        if behind(from, &told).len() < told.len() {
+        if behind(from, &mut told.iter()).len() < told.len() {
             // What the events asked for hide of the rest: a server that refused one of them gives it by its id only.
             let mut values = Vec::new();
             let hidden = from.iter().filter(|id| told.iter().all(|pdu| pdu.id != **id));
@@ -114,12 +114,11 @@ impl Inner {
             told.extend(ask.verify(self, values).await?);
         }
         // The depths that events claim would put some of them before what they follow.
-        let ids = from.to_vec();
-        let before = move |room: &mut OpenRoom| ids.iter().map(|id| room.depth_before(id)).collect();
-        let at_most: Vec<i64> = ask.handle.run(before).await?;
         let mut depths: BTreeMap<EventId, i64> = BTreeMap::new();
-        for (id, at_most) in from.iter().zip(at_most) {
-            for event in behind(std::slice::from_ref(id), &told) {
+        for id in from {
+            let branch = id.clone();
+            let at_most = ask.handle.run(move |room| room.depth_before(&branch)).await?;
+            for event in behind(std::slice::from_ref(id), &mut told.iter()) {
                 let depth = depths.entry(event).or_insert(at_most);
                 *depth = at_most.max(*depth);
             }

@@ -216,7 +216,7 @@ impl Inner {
                 }
             }
             // Only that is the gap: what is behind events that are held is history, and would be taken for the present.
-            let gap = behind(std::slice::from_ref(&pdu.id), found.values());
+            let gap = behind(std::slice::from_ref(&pdu.id), &mut found.values());
             found.retain(|id, _| gap.contains(id));
             if found.len() == before {
                 break;

@@ -208,7 +208,9 @@ impl Data {
                 });
             }
         }
-        data.states.retain(|num, _| !states.contains(num));
+        for num in states {
+            data.states.remove(num);
+        }
         let held = &data.events;
         keep_pairs(&mut data.missing_prevs, &|_, child| held.contains_key(&child));
         keep_pairs(&mut data.redactions, &|_, by| held.contains_key(&by));
